@@ -2,11 +2,13 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "runtime/api/clock.h"
+#include "runtime/api/file_system.h"
 #include "runtime/api/metrics.h"
 #include "runtime/api/state.h"
 #include "runtime/types/batch.h"
@@ -55,12 +57,22 @@ struct JobSettings {
   std::string time_zone = "UTC";  // table.local-time-zone
 };
 
-// What the engine gives an operator. Lives as long as the operator. Unless said otherwise, only
-// for the thread that calls the operator.
+// Tells one run of a job from others. A job keeps its id over restarts and when it is resumed from
+// its own checkpoints; every start and restart has a run id of its own.
+struct RunIdentity {
+  std::string job_id;                  // 32 hex digits
+  std::string run_id;                  // unique for each attempt
+  int attempt = 0;
+  int64_t restored_checkpoint_id = 0;  // 0: a fresh start
+};
+
+// What the engine gives an operator, source or sink. Lives as long as it. Unless said otherwise,
+// only for the thread that makes the current call.
 class OperatorContext {
  public:
   virtual ~OperatorContext() = default;
   virtual const JobSettings& settings() const = 0;
+  virtual const RunIdentity& run() const = 0;
   virtual int subtask() const = 0;
   virtual int parallelism() const = 0;
   virtual int max_parallelism() const = 0;
@@ -68,6 +80,12 @@ class OperatorContext {
   virtual MetricGroup& metrics() = 0;
   // Milliseconds since the epoch, read once a batch.
   virtual int64_t now_ms() const = 0;
+  // Time, disk and blocking work go through these, so that a test can simulate them. Thread-safe.
+  virtual const Clock& clock() const = 0;
+  virtual Result<FileSystem*> file_system(std::string_view uri) = 0;
+  // Runs `work` on an IO thread. What it touches must outlive it.
+  virtual void RunIo(std::function<void()> work) = 0;
+
   // The watermark that all inputs have reached; kMinTimestamp before the first.
   virtual Timestamp watermark() const = 0;
 
@@ -75,8 +93,8 @@ class OperatorContext {
   // restored entries are there from Open on; what it holds after PrepareBarrier is stored.
   virtual KeyedTable& keyed(int index) = 0;
   virtual ListEntries& list(int index) = 0;
-  // Rows of the keys that NameKeys named for state `index` in this call, in order; row i of the i-th
-  // named one. An operator may name a state several times: `request` counts them.
+  // Rows of the keys that NameKeys named by its `request`-th Add for state `index`: entry i belongs
+  // to names.rows[i].
   virtual uint8_t* const* rows(int index, int request = 0) = 0;
 
   // Calls OnTimer at or after this processing time (once; a later call replaces an earlier
@@ -90,8 +108,8 @@ class OperatorContext {
 class KeyRequests {
  public:
   virtual ~KeyRequests() = default;
-  // Names the keys of `names` in state `state`. What `names` points to must stay valid until Process
-  // returned something other than kMore and kBlocked.
+  // Names the keys of `names` in state `state`. Vectors, rows, key groups and slices must stay valid
+  // until Process returned something other than kMore and kBlocked.
   virtual void Add(int state, Access access, const KeyNames& names) = 0;
 };
 
@@ -100,6 +118,12 @@ class KeyRequests {
 // batch_bytes), then kMore with a cursor of its own. Barriers and watermarks come only when no kMore
 // is pending, so a cursor is never state. Output equals one row at a time: batching shares lookups
 // and dispatch, never suppresses an update.
+//
+// Order of calls: Open and the destructor on a thread that may block, the rest on the executor.
+// A bounded input ends thus: when all inputs have ended, OnWatermark(kMaxTimestamp) if it was not
+// reached before, Finish of the last input, then PrepareBarrier of the final checkpoint; after
+// Finish nothing else. A job that is stopped with drain ends its sources so; one stopped without
+// gets only the PrepareBarrier. An ended input counts as kMaxTimestamp for the minimum.
 class Operator {
  public:
   virtual ~Operator() = default;
@@ -119,6 +143,9 @@ class Operator {
   // All inputs have reached `time` (strictly rising). Emits what is due; the engine forwards
   // the watermark once kMore ends.
   virtual Result<Progress> OnWatermark(Timestamp time, Output& out) { return Progress::kNeedInput; }
+  // The waker was called while no call was pending: emits what has become ready since (replies to
+  // asynchronous lookups).
+  virtual Result<Progress> OnWake(Output& out) { return Progress::kNeedInput; }
   // The time given to SetProcessingTimer has come.
   virtual Result<Progress> OnTimer(int64_t now_ms, Output& out) { return Progress::kNeedInput; }
   // A barrier has come on all inputs: emits what it holds back (mini-batch bundles) and brings
@@ -130,12 +157,15 @@ class Operator {
   virtual Result<Progress> Finish(int input, Output& out) { return Progress::kNeedInput; }
 
   // Maps a watermark to what is sent on: identity, but for operators that make watermarks, which
-  // return kMinTimestamp (swallow) and emit their own by NextWatermark.
+  // return kMinTimestamp (swallow) and emit their own by NextWatermark. Called once, after
+  // OnWatermark came to its end.
   virtual Timestamp ForwardWatermark(Timestamp time) { return time; }
-  // A watermark to send behind the batch just emitted; kMinTimestamp: none. Asked after every call.
+  // A watermark to send behind what the call emitted, if anything; kMinTimestamp: none. Asked after
+  // every call; never lower than before.
   virtual Timestamp NextWatermark() { return kMinTimestamp; }
-  // Whether the output is idle (watermark assigners with a timeout). Asked after every call.
-  virtual bool IsIdle() const { return false; }
+  // Whether the output is idle; empty: as the inputs are. Asked after every call (watermark
+  // assigners with a timeout).
+  virtual std::optional<bool> Idle() const { return std::nullopt; }
 };
 
 }  // namespace millrace::runtime

@@ -9,15 +9,22 @@
 
 namespace millrace::runtime {
 
-// Names what a writer has prepared for one checkpoint and a committer makes visible: versioned
-// bytes of the connector, stored in the checkpoint.
-using Committable = std::string;
+// Names what a writer has prepared for one checkpoint and a committer makes visible. Stored in the
+// checkpoint. The engine keeps each until a checkpoint >= checkpoint_id is complete, and stores all
+// that it keeps in every later checkpoint: those of a failed checkpoint are committed by the next.
+struct Committable {
+  int64_t checkpoint_id = 0;
+  int32_t subtask = 0;
+  std::string bytes;  // versioned, the connector's own
+};
 
 // Writes rows of an epoch so that they stay invisible. One a subtask, called by the owning
 // executor thread; must not block (IO goes to threads of the connector's).
 class SinkWriter {
  public:
   virtual ~SinkWriter() = default;
+  // On a thread that may block, as Restore and the destructor. context.run() tells runs apart: what
+  // is written carries job, sink uid, subtask, run and checkpoint, since checkpoint ids alone repeat.
   virtual Status Open(OperatorContext& context) = 0;
   // Writer state (Snapshot) of all subtasks of the restored checkpoint, each entry given to one.
   virtual Status Restore(const std::vector<std::string>& states) { return Status::Ok(); }
@@ -27,23 +34,27 @@ class SinkWriter {
   // returns kNeedInput, and *committables names them. kBlocked: call again after the waker.
   // `end_of_input`: nothing will follow.
   virtual Result<Progress> Prepare(int64_t checkpoint_id, bool end_of_input,
-                                   std::vector<Committable>* committables) = 0;
+                                   std::vector<std::string>* committables) = 0;
   // State to store with the checkpoint, right after Prepare. Empty: none.
   virtual Result<std::vector<std::string>> Snapshot() { return std::vector<std::string>{}; }
   // Processing time has come (rolling of files); as SetProcessingTimer asked.
   virtual Status OnTimer(int64_t now_ms) { return Status::Ok(); }
 };
 
-// Makes prepared rows visible. One a sink, called on IO threads, one call at a time.
+// Makes prepared rows visible. One a sink, called on IO threads: for several subtasks at once, for
+// one subtask one call at a time in checkpoint order. On a restore first Commit of what the
+// checkpoint holds, then AbortAfter, then writers are opened and restored.
 class SinkCommitter {
  public:
   virtual ~SinkCommitter() = default;
   // Makes everything named visible, exactly once however often it is called: retried on
   // kBackoff, and repeated after a restore from the checkpoint that holds the committables.
   virtual Status Commit(std::span<const Committable> committables) = 0;
-  // Called once on a restore, before any writer: drops whatever was written for this sink by
-  // earlier attempts after checkpoint `restored_id` (0: a fresh start), which nothing commits.
-  virtual Status AbortAfter(int64_t restored_id) { return Status::Ok(); }
+  // Drops whatever earlier runs of this job wrote for this sink after the restored checkpoint, which
+  // nothing will commit. `writer_states` (all that will be given to Restore) name what must stay.
+  virtual Status AbortAfter(const RunIdentity& run, std::span<const std::string> writer_states) {
+    return Status::Ok();
+  }
 };
 
 // Makes the parts of one sink table. Lives as long as the job.

@@ -23,10 +23,14 @@ class SplitEnumerator {
  public:
   virtual ~SplitEnumerator() = default;
   // Returns splits that were not returned before (nor are in a restored Snapshot). Called at the
-  // start and then every discovery_interval_ms(), if that is > 0.
+  // start, after SplitFinished, and every discovery_interval_ms() if that is > 0.
   virtual Result<std::vector<Split>> Discover() = 0;
   virtual int64_t discovery_interval_ms() const { return 0; }
-  // What it must remember so as not to return a split twice. Versioned bytes.
+  // No further split will be found, unless a split that is being read finishes.
+  virtual bool done() const { return discovery_interval_ms() == 0; }
+  // What it must remember so as not to return a split twice. Versioned bytes. The engine takes it
+  // together with the splits that it has not assigned, before it injects barriers, and neither
+  // assigns nor tells of finished splits between the two: so each split is in exactly one of them.
   virtual std::string Snapshot() const = 0;
   virtual Status Restore(const std::string& snapshot) = 0;
   // A reader has read this split to its end (a closed shard): its children may be discovered.
@@ -37,6 +41,7 @@ class SplitEnumerator {
 struct ReadOutput {
   BatchPtr batch;        // all rows from one split, in order; null: nothing
   int32_t split = -1;    // which one: index in the order of AddSplits
+  Timestamp watermark = kMinTimestamp;  // what the source itself knows of that split, after the batch
   bool split_finished = false;  // that split will give nothing more, after this batch
 };
 
@@ -45,6 +50,7 @@ struct ReadOutput {
 class SourceReader {
  public:
   virtual ~SourceReader() = default;
+  // On a thread that may block, as the destructor.
   virtual Status Open(OperatorContext& context) = 0;
   // Takes more splits; they are numbered on in the order of all calls.
   virtual Status AddSplits(const std::vector<Split>& splits) = 0;
@@ -54,6 +60,8 @@ class SourceReader {
   // kFinished: all splits read and NoMoreSplits was called. Never kNeedInput.
   // Positions (Snapshot) count a row as read once its batch was handed over.
   virtual Result<Progress> Poll(ReadOutput* out) = 0;
+  // A paused split gives no batch (watermark alignment).
+  virtual void SetPaused(int32_t split, bool paused) {}
   // Splits not finished, with their positions as of now.
   virtual Result<std::vector<Split>> Snapshot() = 0;
   // Checkpoint `id`, which holds that Snapshot, is complete (commit offsets to a group).

@@ -40,18 +40,23 @@ struct StateSpec {
   int64_t ttl_ms = 0;                  // 0: rows never expire; else from the last write (Flink)
 };
 
-// Names the keys of some rows of a batch. Views only: valid during the call.
+// Names the keys of some rows of a batch. Views only; KeyRequests::Add copies it with its list of
+// columns, what the vectors, rows and slices point to must live on as said there.
 struct KeyNames {
-  std::span<const Vector* const> columns;  // one a key column, flat or constant
+  std::span<const Vector* const> columns;  // one a key column, of any encoding
   const int32_t* rows = nullptr;           // physical rows; null: 0 .. count - 1
   int32_t count = 0;
-  const uint16_t* key_groups = nullptr;    // by physical row, from the exchange; null: computed
+  const uint16_t* key_groups = nullptr;    // by physical row, from the exchange on the same key
+                                           // columns in the same order; null: computed
   const int64_t* slices = nullptr;         // kSliced: slice of each named row, by position in rows
 };
 
 enum class Access : uint8_t {
   kRead,    // absent keys give a null pointer; rows must not be written
+  kUpdate,  // absent keys give a null pointer; rows may be written after MarkChanged (a keep-first
+            // deduplication would otherwise make every duplicate dirty)
   kUpsert,  // absent keys get a new, all-zero row; every named row counts as changed
+  // An expired row counts as absent. Its time is renewed by kUpsert and MarkChanged only.
 };
 
 enum class Readiness : uint8_t {
@@ -63,7 +68,8 @@ enum class Readiness : uint8_t {
 class StateArena {
  public:
   virtual ~StateArena() = default;
-  // Returns a reference to a copy of `text`, valid until freed.
+  // Returns a reference to a copy of `text` to put into a row of this table. Valid while that row is
+  // pinned: compaction moves it later. A batch that is emitted must never refer to arena bytes.
   StringRef Copy(StringRef text) {
     if (text.is_inline()) return text;
     char* to = Allocate(text.size());
@@ -104,8 +110,10 @@ struct ScanCursor {
 };
 
 // Maps keys to rows of fixed slots, for the key groups of one subtask. All calls by the owning
-// executor thread. Row pointers point to the value slots (layout()) and stay valid until the
-// engine lets the operator's next call begin; rows never move while pinned.
+// executor thread. Row pointers point to the value slots (layout()). All pointers given out since
+// the last ReleasePins stay valid, over kMore, kBlocked and calls of other operators of the chain.
+// Operators call Resolve themselves only in OnWatermark, OnTimer, OnWake and Finish, where no keys
+// were named before; on kPending they return kBlocked and repeat it.
 class KeyedTable {
  public:
   virtual ~KeyedTable() = default;
@@ -119,10 +127,11 @@ class KeyedTable {
   // row and marks it dirty, so the caller may simply write. On kPending rows[] is undefined and
   // the same call must be made again before any other Resolve of this table.
   virtual Result<Readiness> Resolve(const KeyNames& names, Access access, uint8_t** rows) = 0;
-  // Forgets rows (pointers from Resolve with kUpsert or a scan; null and repeated ones are
-  // skipped). Their strings are freed. The pointers are dead afterwards.
+  // Forgets rows (pointers from Resolve with kUpdate or kUpsert, or a scan; null and repeated ones
+  // are skipped). Their strings are freed. The pointers are dead afterwards: an operator that may
+  // see a key again in the same batch erases at the end of its call.
   virtual void Erase(std::span<uint8_t* const> rows) = 0;
-  // Says that rows found by a scan will be written, as Resolve with kUpsert does for named ones.
+  // Says that rows from kUpdate or a scan will be written, as Resolve with kUpsert does.
   virtual void MarkChanged(std::span<uint8_t* const> rows) = 0;
   // Appends the key of each row to one builder a key column.
   virtual void ReadKeys(std::span<uint8_t* const> rows, std::span<VectorBuilder* const> columns) = 0;
@@ -134,6 +143,9 @@ class KeyedTable {
   virtual std::vector<int64_t> Slices() const = 0;
   // kSliced: forgets all rows of a slice; its memory is reused by the next slices.
   virtual void DropSlice(int64_t slice) = 0;
+  // Every row pointer given out so far is dead. Called by the engine when the operator's call
+  // returned neither kMore nor kBlocked.
+  virtual void ReleasePins() = 0;
   // Rows in memory and evicted (an estimate if some are evicted).
   virtual int64_t num_rows() const = 0;
 };
@@ -161,20 +173,23 @@ class SubtaskState {
 
   // Tells the time by which expiry is judged, once a batch.
   virtual void SetTime(int64_t now_ms) = 0;
-  // Called once before each call of an operator: pointers given out before may die now. Does a
-  // bounded piece of housekeeping (growth, compaction, eviction), under a millisecond.
-  virtual void BeginCall() = 0;
+  // Does a bounded piece of housekeeping (growth, compaction, eviction), under a millisecond; never
+  // touches a table that has pins. Called about once a batch.
+  virtual void Housekeep() = 0;
 
   // Freezes all tables as of now (a flip of bitmaps, no copying). One checkpoint at a time.
+  // REQUIRES: no pins (checked): a row resolved before and written after would be in neither epoch.
   // `full`: every row, not only what changed since the last frozen checkpoint.
   virtual void Freeze(int64_t checkpoint_id, bool full) = 0;
   // Copies frozen rows out for at most about `budget_nanos` of CPU. True: all copied.
   virtual bool CopySome(int64_t budget_nanos) = 0;
   // Gives what was copied. REQUIRES: CopySome returned true.
   virtual std::unique_ptr<StateDelta> TakeDelta() = 0;
-  // The checkpoint failed or was cancelled: what it froze counts as changed again, unless its
-  // delta file was written (deltas chain by file).
-  virtual void Thaw() = 0;
+  // Checkpoint `id` that was frozen is over. `lost` is its delta if it was taken but never written
+  // to a file: what it holds counts as changed again. A delta that was written counts as stored
+  // even if the checkpoint failed elsewhere: deltas chain by file. Also called before CopySome
+  // returned true, to give up.
+  virtual void CheckpointEnded(int64_t id, std::unique_ptr<StateDelta> lost) = 0;
 
   virtual int64_t used_bytes() const = 0;
   virtual int64_t longest_slice_nanos() const = 0;
@@ -207,9 +222,11 @@ class StateBackend {
   virtual Result<std::vector<StateHandle>> Write(
       const std::string& directory, int64_t checkpoint_id,
       std::span<const std::unique_ptr<StateDelta>> deltas) = 0;
-  // Says that checkpoint `id` is complete or will never be, so that files that nothing needs any more
-  // can be removed: those that none of the `retained` handles names.
-  virtual Status Retain(const std::string& directory, std::span<const StateHandle> retained) = 0;
+  // Removes files under `directory` that none of the `needed` handles names, but none of checkpoints
+  // >= `keep_from_id` (being written now). `needed`: the handles of all retained checkpoints and
+  // the newest written one of every subtask, also of a checkpoint that failed elsewhere.
+  virtual Status Retain(const std::string& directory, std::span<const StateHandle> needed,
+                        int64_t keep_from_id) = 0;
   // Writes the state that handles name into a savepoint: the canonical form, self-contained.
   virtual Result<std::vector<StateHandle>> WriteSavepoint(
       const std::string& directory, std::span<const StateHandle> handles) = 0;

@@ -20,6 +20,19 @@ void Batch::SetKeyGroups(BufferPtr groups) {
   key_groups_buffer_ = std::move(groups);
 }
 
+size_t Batch::live_bytes() const {
+  size_t bytes = 0;
+  for (const VectorPtr& column : columns_) {
+    bytes += WidthOf(column->physical()) * static_cast<size_t>(num_rows_);
+    if (column->physical() != PhysicalType::kString || column->heaps().empty()) continue;
+    for (int32_t i = 0; i < num_rows_; ++i) {
+      const uint32_t size = column->At<StringRef>(PhysicalRow(i)).size();
+      bytes += size > StringRef::kInlineBytes ? size : 0;
+    }
+  }
+  return bytes;
+}
+
 size_t Batch::retained_bytes() const {
   size_t bytes = 0;
   for (const VectorPtr& column : columns_) bytes += column->retained_bytes();

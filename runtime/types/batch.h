@@ -52,7 +52,10 @@ class Batch {
   const BufferPtr& row_kinds_buffer() const { return row_kinds_buffer_; }
   const BufferPtr& key_groups_buffer() const { return key_groups_buffer_; }
 
-  // Bytes that the batch keeps alive, by which channels are bounded.
+  // Bytes of its own rows: fixed widths and strings. Channels are bounded by it (what it retains
+  // also counts for other batches over the same heaps, so would depend on the fan-out).
+  size_t live_bytes() const;
+  // Bytes that the batch keeps alive, shared heaps counted whole.
   size_t retained_bytes() const;
 
  private:

@@ -31,6 +31,18 @@ class RowLayout {
   uint32_t OffsetOf(int field) const { return slots_[field].offset; }
   bool has_strings() const { return has_strings_; }
 
+  // 16-byte fields lie at multiples of 8 only, where a plain load may fault: use these for them.
+  template <typename T>
+  static T Load(const uint8_t* row, uint32_t offset) {
+    T value;
+    __builtin_memcpy(&value, row + offset, sizeof(T));
+    return value;
+  }
+  template <typename T>
+  static void Store(uint8_t* row, uint32_t offset, const T& value) {
+    __builtin_memcpy(row + offset, &value, sizeof(T));
+  }
+
   static bool IsNull(const uint8_t* row, int field) {
     return (row[field >> 3] >> (field & 7)) & 1;
   }

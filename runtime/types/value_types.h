@@ -34,13 +34,13 @@ class StringRef {
  public:
   static constexpr uint32_t kInlineBytes = 12;
 
-  StringRef() : size_(0), prefix_{}, pointer_(nullptr) {}
-  StringRef(const char* bytes, uint32_t size) : size_(size), prefix_{}, pointer_(nullptr) {
-    if (size <= kInlineBytes) {
-      std::memcpy(prefix_, bytes, size);
-    } else {
-      std::memcpy(prefix_, bytes, 4);
-      pointer_ = bytes;
+  StringRef() : size_(0), bytes_{} {}
+  StringRef(const char* bytes, uint32_t size) : size_(size), bytes_{} {
+    if (size > kInlineBytes) {
+      std::memcpy(bytes_, bytes, 4);
+      std::memcpy(bytes_ + 4, &bytes, sizeof(bytes));
+    } else if (size != 0) {
+      std::memcpy(bytes_, bytes, size);
     }
   }
   explicit StringRef(std::string_view text)
@@ -48,9 +48,10 @@ class StringRef {
 
   uint32_t size() const { return size_; }
   bool is_inline() const { return size_ <= kInlineBytes; }
-  const char* data() const { return is_inline() ? prefix_ : pointer_; }
-  // Valid only while *this lives if inline.
-  std::string_view view() const { return {data(), size_}; }
+  // Both valid only while *this lives if inline.
+  const char* data() const { return is_inline() ? bytes_ : pointer(); }
+  std::string_view view() const& { return {data(), size_}; }
+  std::string_view view() && = delete;
 
   bool operator==(const StringRef& other) const {
     uint64_t a, b;
@@ -62,15 +63,20 @@ class StringRef {
       std::memcpy(&b, reinterpret_cast<const char*>(&other) + 8, 8);
       return a == b;
     }
-    return std::memcmp(pointer_, other.pointer_, size_) == 0;
+    return std::memcmp(pointer(), other.pointer(), size_) == 0;
   }
   // Compares unsigned bytes, as Flink's BinaryStringData and byte[] do.
   int Compare(const StringRef& other) const { return view().compare(other.view()); }
 
  private:
-  uint32_t size_;
-  char prefix_[4];  // with pointer_: the 12 inline bytes, unused ones zero
-  const char* pointer_;
+  const char* pointer() const {
+    const char* pointer;
+    std::memcpy(&pointer, bytes_ + 4, sizeof(pointer));
+    return pointer;
+  }
+
+  alignas(8) uint32_t size_;
+  char bytes_[kInlineBytes];  // the string, unused bytes zero; or its first 4 bytes and a pointer
 };
 static_assert(sizeof(StringRef) == 16);
 

@@ -135,6 +135,7 @@ class VectorBuilder {
   void Reserve(int32_t more);
   template <typename T>
   void Append(const T& value) {
+    CHECK_THAT_HOLDS(sizeof(T) == width_);  // Append(0) on a BIGINT column would shift all behind it
     if (length_ == capacity_) Reserve(1);
     reinterpret_cast<T*>(values_)[length_] = value;
     ++length_;
@@ -149,7 +150,7 @@ class VectorBuilder {
   void AppendRows(const Vector& source, const int32_t* rows, int32_t count, Strings strings);
   void AppendRange(const Vector& source, int32_t begin, int32_t count, Strings strings);
 
-  // The last `rows` appended are taken back.
+  // Keeps the first `length` rows; the others were never appended.
   void Truncate(int32_t length);
   // For ARRAY, MAP, ROW: append to the children, then close the list (ARRAY, MAP) or the row.
   VectorBuilder& child(int index) { return children_[index]; }
