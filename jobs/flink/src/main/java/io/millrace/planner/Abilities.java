@@ -11,6 +11,7 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.configuration.ConfigOptions;
 import org.apache.flink.configuration.Configuration;
@@ -126,8 +127,7 @@ final class Abilities {
         builder.addContainedKind(kind);
       }
     }
-    return builder.keyOnlyDeletes(keyOnlyDeletes || (word.equals("upsert") && !name.equals("values")))
-        .build();
+    return builder.keyOnlyDeletes(keyOnlyDeletes).build();
   }
 
   /** A view of the object that has only the interfaces of the abilities that are there. */
@@ -170,7 +170,7 @@ final class Abilities {
 
   private void declared(Configuration options, String key) {
     ConfigOption<Map<String, String>> map = ConfigOptions.key(key).mapType().defaultValue(Map.of());
-    options.get(map).forEach((column, type) -> metadata.put(column, Connectors.type(type)));
+    new TreeMap<>(options.get(map)).forEach((column, type) -> metadata.put(column, Connectors.type(type)));
   }
 
   /** Partitions in the form 'a:1,b:2;a:3,b:4'. */

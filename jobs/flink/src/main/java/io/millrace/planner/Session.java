@@ -1,7 +1,6 @@
 package io.millrace.planner;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -260,26 +259,7 @@ final class Session {
               .collect(Collectors.joining(",", "insert-into_", ""));
     }
     return new Plan(
-        name, statement.line(), renumbered(plan.asJsonString()), new TreeMap<>(settings), collected);
-  }
-
-  /**
-   * Flink numbers the nodes of all plans of a JVM with one counter. Numbered from 1 in their order,
-   * the same SQL gives the same plan.
-   */
-  static JsonNode renumbered(String json) throws JsonProcessingException {
-    JsonNode plan = JSON.readTree(json);
-    Map<Integer, Integer> numbers = new LinkedHashMap<>();
-    for (JsonNode node : plan.required("nodes")) {
-      numbers.put(node.required("id").intValue(), numbers.size() + 1);
-      ((ObjectNode) node).put("id", numbers.size());
-    }
-    for (JsonNode edge : plan.required("edges")) {
-      ObjectNode ends = (ObjectNode) edge;
-      ends.put("source", numbers.get(edge.required("source").intValue()));
-      ends.put("target", numbers.get(edge.required("target").intValue()));
-    }
-    return plan;
+        name, statement.line(), PlanNumbers.renumber(plan.asJsonString()), new TreeMap<>(settings), collected);
   }
 
   /** Executes what needs no job; the rows of SHOW, DESCRIBE, EXPLAIN and the like are kept. */
