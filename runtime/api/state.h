@@ -193,6 +193,9 @@ class SubtaskState {
 
   virtual int64_t used_bytes() const = 0;
   virtual int64_t longest_slice_nanos() const = 0;
+  // Restored states that no operator opened, as "uid/name": what allowNonRestoredState decides on,
+  // once every Open was called.
+  virtual std::vector<std::string> UnclaimedStates() const { return {}; }
 };
 
 // Where a state of an operator at a checkpoint lies. Versioned bytes, written into the manifest.

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <unordered_set>
+#include <vector>
+
+#include "runtime/api/clock.h"
+#include "runtime/api/state.h"
+#include "runtime/types/key_identity.h"
+#include "state/delta.h"
+#include "state/key_image.h"
+#include "state/row_index.h"
+#include "state/row_pages.h"
+#include "state/string_arena.h"
+
+namespace millrace::state {
+
+// What the tables of one subtask share. Outlives them.
+struct TableSurroundings {
+  runtime::KeyGroupRange key_groups;
+  int max_parallelism = runtime::kDefaultMaxParallelism;
+  runtime::MemoryPool* pool = nullptr;
+  SlotPool* slots = nullptr;
+  const runtime::Clock* clock = nullptr;
+  int64_t now_ms = 0;  // SetTime
+};
+
+// Holds kKeyed and kSliced state in memory: rows in pages that never move, found by one RowIndex a
+// key group (kKeyed) or a slice over all key groups (kSliced; measured equal to one a key group and
+// slice, and small windows stay small). A row is {key image, time of the last write if it expires,
+// value slots}. One thread, the owner's.
+class HotTable final : public runtime::KeyedTable {
+ public:
+  HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundings& surroundings);
+  ~HotTable() override;
+
+  // ---- KeyedTable ----
+  const runtime::StateSpec& spec() const override { return identity_->spec; }
+  const runtime::RowLayout& layout() const override { return layout_; }
+  runtime::StateArena& arena() override { return arena_; }
+  runtime::Result<runtime::Readiness> Resolve(const runtime::KeyNames& names,
+                                              runtime::Access access, uint8_t** rows) override;
+  void Erase(std::span<uint8_t* const> rows) override;
+  void MarkChanged(std::span<uint8_t* const> rows) override;
+  void ReadKeys(std::span<uint8_t* const> rows,
+                std::span<runtime::VectorBuilder* const> columns) override;
+  runtime::Result<runtime::Readiness> Scan(runtime::ScanCursor* cursor, int64_t slice,
+                                           std::span<uint8_t*> rows, int32_t* count) override;
+  std::vector<int64_t> Slices() const override;
+  void DropSlice(int64_t slice) override;
+  void ReleasePins() override { pinned_ = false; }
+  int64_t num_rows() const override { return num_rows_; }
+
+  // ---- For the subtask's state ----
+  const std::shared_ptr<const StateIdentity>& identity() const { return identity_; }
+  const std::shared_ptr<const RecordShape>& record_shape() const { return shape_; }
+  // Frees dropped slices, compacts strings, erases expired rows: a bounded piece of each. Nothing if
+  // rows are pinned.
+  void KeepHouse();
+  void Freeze(bool full);
+  // Copies frozen rows until the clock reads `deadline_nanos`. True: all copied.
+  bool CopySome(int64_t deadline_nanos);
+  // What was copied since Freeze.
+  TableDelta TakeDelta();
+  // What is not copied yet counts as changed again.
+  void Thaw();
+  int64_t used_bytes() const { return pages_.used_bytes() + arena_.used_bytes(); }
+
+  // ---- For restoring ----
+  // Applies one record of a state file; what it says counts as stored, not as changed.
+  void Load(BlockKind kind, uint16_t key_group, const char* record);
+  void LoadDrop(int64_t slice, runtime::KeyGroupRange key_groups);
+  // Counts every row as changed.
+  void MarkAllChanged();
+  // The key group, the slice and the time of the last write (0 if rows never expire) of a row.
+  uint16_t KeyGroupOf(const uint8_t* row) const;
+  int64_t SliceOf(const uint8_t* row) const;
+  int64_t* WrittenAt(uint8_t* row);
+
+ private:
+  static constexpr int32_t kStepRows = 1024;  // named keys resolved at a time
+  static constexpr int32_t kBlock = 32;       // rows by which the stages run ahead
+
+  // What owns pages: a key group, or a slice.
+  struct Owner {
+    std::vector<uint32_t> pages;
+    uint32_t next_id = 0;  // of the last page; up to end_id
+    uint32_t end_id = 0;
+    uint32_t free_head = 0;  // ids of erased rows, chained through their first bytes
+    uint32_t live_rows = 0;
+    int64_t slice = 0;
+    bool stored = false;  // a checkpoint may hold some of its rows
+  };
+  // A dropped slice whose rows must still be copied, or their strings counted as dead.
+  struct Remains {
+    int64_t slice;
+    std::vector<uint32_t> pages;
+    size_t swept_pages = 0;
+  };
+  // Scratch of one Resolve step.
+  struct Step {
+    std::vector<char> images;
+    uint32_t tags[kStepRows];
+    uint32_t owners[kStepRows];
+    uint32_t candidates[kStepRows];
+    uint16_t key_groups[kStepRows];
+    int32_t rows[kStepRows];
+  };
+  // How far the copying of frozen rows has come.
+  struct Sweep {
+    size_t owner = 0;
+    size_t page = 0;
+    bool running = false;
+  };
+
+  bool sliced() const { return identity_->spec.kind == runtime::StateKind::kSliced; }
+  bool expires() const { return identity_->spec.ttl_ms > 0; }
+  uint8_t* RowOf(uint8_t* value) const { return value - value_offset_; }
+
+  void NameOwners(const runtime::KeyNames& names, const int32_t* rows, int32_t begin,
+                  int32_t count, runtime::Access access);
+  void NameKeyGroups(const runtime::KeyNames& names, const int32_t* rows, int32_t count);
+  void ResolveStep(int32_t count, runtime::Access access, uint8_t** rows);
+  template <KeyImage::Shape shape, runtime::Access access>
+  void ResolveShaped(int32_t count, uint8_t** rows);
+  // The row of named key i, which its first candidate by tag is not; kUpsert: made if absent.
+  uint32_t ResolveSlowly(int32_t i, bool upsert);
+  uint32_t FindRow(uint32_t owner, uint32_t tag, const char* image) const;
+  uint32_t InsertRow(uint32_t owner, uint16_t key_group, uint32_t tag, const char* image);
+  uint32_t AllocateRow(uint32_t owner);
+  void EraseRow(uint32_t id, bool tombstone);
+  void FreeStrings(uint8_t* row, bool key_too);
+  bool IsExpired(const uint8_t* row) const;
+  void Renew(uint8_t* row);
+  void Touch(uint32_t id, uint8_t* row);
+
+  bool IsNullKey(uint32_t id) const { return !null_rows_.empty() && null_rows_.contains(id); }
+  uint32_t OwnerForSlice(int64_t slice, bool make);
+  void DropOwner(uint32_t owner);
+  bool SweepRemains(Remains* remains, size_t most_pages);
+  void CopyRow(uint32_t id, uint16_t key_group, int64_t slice, bool mixed);
+  void CopyPage(uint32_t page, uint16_t key_group, int64_t slice, int64_t* copied);
+  void AppendKey(BlockKind kind, uint32_t id, uint16_t key_group, int64_t slice);
+  void CompactStrings();
+  void EraseExpired();
+
+  std::shared_ptr<const StateIdentity> identity_;
+  std::shared_ptr<const RecordShape> shape_;
+  TableSurroundings& surroundings_;
+  runtime::RowLayout layout_;
+  KeyImage key_;
+  runtime::KeyEncoder group_encoder_;  // over the columns that decide the key group
+  uint32_t written_at_offset_;
+  uint32_t value_offset_;
+  uint32_t row_bytes_;
+  std::vector<uint32_t> value_string_offsets_;  // in the row
+
+  RowPages pages_;
+  StringArena arena_;
+  std::vector<RowIndex> directory_;  // by owner
+  std::vector<Owner> owners_;
+  std::map<int64_t, uint32_t> slices_;       // kSliced; owner 0 is no slice and always empty
+  std::vector<uint32_t> free_owners_;
+  int64_t last_slice_ = 0;
+  uint32_t last_owner_ = 0;
+  uint32_t slice_entries_hint_ = 0;          // index size of the slice dropped last
+  std::unordered_set<uint32_t> null_rows_;   // ids of rows of the NULL key
+  std::deque<Remains> remains_;
+  int64_t num_rows_ = 0;
+  bool pinned_ = false;  // pointers to rows are out
+
+  TableDelta coming_;  // tombstones for the next checkpoint
+  TableDelta copied_;  // of the checkpoint being copied
+  Sweep sweep_;
+  uint32_t house_page_ = 0;    // of string compaction
+  uint32_t expiry_page_ = 0;
+  uint32_t expiry_word_ = 0;
+
+  std::unique_ptr<Step> step_;
+  const runtime::KeyNames* step_names_ = nullptr;  // of the step being resolved
+  const int32_t* step_rows_ = nullptr;
+  int32_t step_count_ = 0;
+  bool groups_named_ = false;
+};
+
+}  // namespace millrace::state

@@ -1,0 +1,68 @@
+#include "state/virtual_range.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "runtime/types/check.h"
+
+namespace millrace::state {
+
+VirtualRange::VirtualRange(size_t bytes) {
+  size_t wanted = (std::max<size_t>(bytes, 1) + kStepBytes - 1) / kStepBytes * kStepBytes;
+  while (true) {
+    mapping_bytes_ = wanted + kStepBytes;
+    mapping_ = ::mmap(nullptr, mapping_bytes_, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapping_ != MAP_FAILED) break;
+    CHECK_THAT_HOLDS(wanted > kStepBytes);
+    wanted = std::max(wanted / 2 / kStepBytes * kStepBytes, kStepBytes);
+  }
+  const auto start = reinterpret_cast<uintptr_t>(mapping_);
+  data_ = reinterpret_cast<char*>((start + kStepBytes - 1) / kStepBytes * kStepBytes);
+  reserved_ = wanted;
+}
+
+VirtualRange::VirtualRange(VirtualRange&& other) noexcept { *this = std::move(other); }
+
+VirtualRange& VirtualRange::operator=(VirtualRange&& other) noexcept {
+  std::swap(mapping_, other.mapping_);
+  std::swap(mapping_bytes_, other.mapping_bytes_);
+  std::swap(data_, other.data_);
+  std::swap(reserved_, other.reserved_);
+  std::swap(committed_, other.committed_);
+  return *this;
+}
+
+VirtualRange::~VirtualRange() {
+  if (mapping_ != nullptr) ::munmap(mapping_, mapping_bytes_);
+}
+
+size_t VirtualRange::DefaultBytes() {
+  static const size_t bytes = [] {
+    size_t most = static_cast<size_t>(::sysconf(_SC_PHYS_PAGES)) *
+                  static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+    struct rlimit limit;
+    if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY) {
+      most = std::min(most, static_cast<size_t>(limit.rlim_cur) / 16);
+    }
+    return std::max(most, kStepBytes * 8);
+  }();
+  return bytes;
+}
+
+bool VirtualRange::Commit(size_t bytes) {
+  if (bytes <= committed_) return true;
+  const size_t to = (bytes + kStepBytes - 1) / kStepBytes * kStepBytes;
+  if (to > reserved_) return false;
+  if (::mprotect(data_ + committed_, to - committed_, PROT_READ | PROT_WRITE) != 0) return false;
+  const size_t huge_from = std::max(committed_, kStepBytes);
+  if (huge_from < to) ::madvise(data_ + huge_from, to - huge_from, MADV_HUGEPAGE);
+  committed_ = to;
+  return true;
+}
+
+}  // namespace millrace::state
