@@ -121,6 +121,7 @@ class DiskSegmentFolder : public SegmentFolder {
   explicit DiskSegmentFolder(std::string path) : path_(std::move(path)) {}
 
   Status Lock() override {
+    if (lock_.ok()) return Status::Ok();
     const std::string name = path_ + "/LOCK";
     lock_ = Descriptor(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!lock_.ok()) return Failed("open", name);
@@ -129,6 +130,7 @@ class DiskSegmentFolder : public SegmentFolder {
       const ssize_t got = ::pread(lock_.get(), owner, sizeof(owner) - 1, 0);
       const std::string process =
           got > 0 ? " (process " + std::string(owner, static_cast<size_t>(got)) + ")" : "";
+      lock_ = Descriptor();
       return Status::User("the log's directory is in use by another process" + process +
                           ": stop that one, or give this one a directory of its own: " + path_);
     }

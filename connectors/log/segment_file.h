@@ -34,8 +34,8 @@ class SegmentFile {
 class SegmentFolder {
  public:
   virtual ~SegmentFolder() = default;
-  // Takes the folder for this process until the folder object goes. Errors: kUser if another
-  // process has it.
+  // Takes the folder for this process until the folder object goes. Idempotent. Errors: kUser if
+  // another process has it.
   virtual runtime::Status Lock() = 0;
   // Makes a file of `size_bytes` whose room is reserved, so that writes inside it can't fail for
   // lack of room where the file system can promise that.
