@@ -1,0 +1,11 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace millrace::runtime {
+
+// Computes CRC-32C (Castagnoli; RFC 3720, appendix B.4) of bytes, going on from `crc` (0 at first).
+uint32_t Crc32c(const void* data, size_t bytes, uint32_t crc = 0);
+
+}  // namespace millrace::runtime
