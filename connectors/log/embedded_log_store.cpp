@@ -104,6 +104,7 @@ Status EmbeddedLogStore::Impl::Open(const Shards& shards) {
                                                    "/" + kStateName));
   for (const auto& [shard, retention_ms] : shards) index_.DeclareShard(shard, retention_ms);
   ASSIGN_OR_RETURN(recovery_, RecoverLog(folder_.get(), &segments_, &index_));
+  index_.Expire(clock_.NowMs(), clock_.NowMs() - options_.transaction_memory_ms);
   next_sequence_ = recovery_.next_sequence;
   last_time_ms_ = recovery_.last_time_ms;
   last_housekeeping_ = last_sync_ = SteadyClock::now();
