@@ -52,6 +52,7 @@ Result<std::unique_ptr<runtime::Operator>> GroupAggregate::Make(
     if (config.mini_batch && config.mini_batch_rows <= 0) {
       return Status::User("mini-batch of a group aggregate has no size");
     }
+    if (config.mini_batch) return Status::User("mini-batch is not supported yet");
   }
   for (int column : config.grouping) {
     if (column < 0 || column >= static_cast<int>(input.size())) {

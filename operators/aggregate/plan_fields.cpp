@@ -81,6 +81,30 @@ Result<LogicalType> ReadType(const json& type) {
   return parsed.AsNullable(nullable);
 }
 
+Result<runtime::RowType> ReadRowType(const json& type) {
+  if (type.is_string()) {
+    ASSIGN_OR_RETURN(const LogicalType row, ReadType(type));
+    if (row.kind() != runtime::TypeKind::kRow) {
+      return Status::User("type is no row type: " + type.dump());
+    }
+    return row.children();
+  }
+  const json* fields = type.is_object() ? Find(type, "fields") : nullptr;
+  if (fields == nullptr || !fields->is_array()) {
+    return Status::User("type is no row type: " + type.dump());
+  }
+  runtime::RowType row;
+  for (const json& field : *fields) {
+    if (!field.is_object() || Find(field, "fieldType") == nullptr) {
+      return Status::User("field of a row type has no type: " + field.dump());
+    }
+    runtime::Field& read = row.emplace_back();
+    ASSIGN_OR_RETURN(read.name, ReadString(field, "name", ""));
+    ASSIGN_OR_RETURN(read.type, ReadType(field["fieldType"]));
+  }
+  return row;
+}
+
 Result<std::vector<int>> ReadIntegers(const json& object, const char* field) {
   std::vector<int> values;
   const json* list = Find(object, field);

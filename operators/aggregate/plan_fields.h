@@ -18,6 +18,8 @@ runtime::Result<nlohmann::json> ParsePlanObject(std::string_view text);
 // A type: a string as LogicalType::Parse reads it, or Flink's object of a time attribute
 // {"type":"TIMESTAMP_WITHOUT_TIME_ZONE","precision":3,"kind":"ROWTIME","nullable":false}.
 runtime::Result<runtime::LogicalType> ReadType(const nlohmann::json& type);
+// A row type: a SQL string "ROW<..>", or {"type":"ROW","fields":[{"name":..,"fieldType":..}]}.
+runtime::Result<runtime::RowType> ReadRowType(const nlohmann::json& type);
 runtime::Result<std::vector<int>> ReadIntegers(const nlohmann::json& object, const char* field);
 // Absent and null fields give `otherwise`; another JSON type is an error.
 runtime::Result<int64_t> ReadInteger(const nlohmann::json& object, const char* field,

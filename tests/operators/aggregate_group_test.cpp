@@ -4,37 +4,27 @@
 
 #include "operators/group_aggregate.h"
 #include "tests/harness/operator_driver.h"
+#include "tests/operators/aggregate_calls.h"
 
 namespace millrace::tests {
 namespace {
 
 using Rows = std::vector<std::string>;
 
-std::string Call(const std::string& function, const std::string& arguments, const std::string& type,
-                 int filter = -1, bool distinct = false) {
-  return R"({"name":"x","internalName":")" + function + R"(","argList":[)" + arguments +
-         R"(],"filterArg":)" + std::to_string(filter) + R"(,"distinct":)" +
-         (distinct ? "true" : "false") + R"(,"approximate":false,"ignoreNulls":false,"type":")" +
-         type + "\"}";
-}
-
 struct Job {
   std::string input = "k BIGINT, v INT, f BOOLEAN, s STRING";
   std::string output = "k BIGINT, c BIGINT NOT NULL, s INT";
   std::string grouping = "0";
-  std::vector<std::string> calls = {Call("$COUNT$1", "", "BIGINT NOT NULL"),
-                                    Call("$SUM$1", "1", "INT")};
+  std::vector<std::string> calls = {AggCall("$COUNT$1", "", "BIGINT NOT NULL"),
+                                    AggCall("$SUM$1", "1", "INT")};
   bool retract = false;
   bool update_before = true;
   int64_t ttl_ms = 0;
 
   runtime::OperatorSpec Spec() const {
-    std::string list;
-    std::string retractions;
-    for (const std::string& call : calls) {
-      list += (list.empty() ? "" : ",") + call;
-      retractions += std::string(retractions.empty() ? "" : ",") + (retract ? "true" : "false");
-    }
+    const std::string list = Joined(calls);
+    const std::string retractions =
+        Joined(std::vector<std::string>(calls.size(), retract ? "true" : "false"));
     const auto word = [](bool value) { return std::string(value ? "true" : "false"); };
     runtime::OperatorSpec spec;
     spec.uid = "agg";
@@ -86,7 +76,7 @@ TEST_CASE("group aggregate emits every update") {
 
 TEST_CASE("group aggregate leaves out updates that change nothing") {
   Job job;
-  job.calls = {Call("$SUM$1", "1", "INT"), Call("$MIN$1", "3", "STRING")};
+  job.calls = {AggCall("$SUM$1", "1", "INT"), AggCall("$MIN$1", "3", "STRING")};
   job.output = "k BIGINT, s INT, m STRING";
   const Rows rows = {"[1, 10, true, a string that is long enough]", "[1, null, true, b]",
                      "[1, 0, true, null]", "[1, 1, true, a string too and also long]"};

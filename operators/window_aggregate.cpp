@@ -1,0 +1,409 @@
+#include "operators/window_aggregate.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "operators/aggregate/plan_fields.h"
+
+namespace millrace::operators {
+
+using nlohmann::json;
+using runtime::Batch;
+using runtime::BatchPtr;
+using runtime::BufferPtr;
+using runtime::LogicalType;
+using runtime::Output;
+using runtime::Progress;
+using runtime::Readiness;
+using runtime::Result;
+using runtime::RowLayout;
+using runtime::RowType;
+using runtime::StateKind;
+using runtime::StateSpec;
+using runtime::Status;
+using runtime::TypeKind;
+using runtime::Vector;
+using runtime::VectorBuilder;
+using runtime::VectorPtr;
+
+namespace {
+
+constexpr int kWatermark = 0;
+constexpr int kAccumulators = 1;
+constexpr int kFirstView = 2;
+
+Result<std::vector<WindowProperty>> ReadProperties(const json& node) {
+  std::vector<WindowProperty> properties;
+  const auto list = node.find("namedWindowProperties");
+  if (list == node.end() || !list->is_array()) return properties;
+  for (const json& named : *list) {
+    const auto property = named.find("property");
+    if (property == named.end()) return Status::User("window property has no kind");
+    ASSIGN_OR_RETURN(const std::string kind, ReadString(*property, "kind", ""));
+    if (kind == "WindowStart") {
+      properties.push_back(WindowProperty::kStart);
+    } else if (kind == "WindowEnd") {
+      properties.push_back(WindowProperty::kEnd);
+    } else if (kind == "Rowtime") {
+      properties.push_back(WindowProperty::kRowtime);
+    } else if (kind == "Proctime") {
+      properties.push_back(WindowProperty::kProctime);
+    } else {
+      return Status::User("window property is not supported: '" + kind + "'");
+    }
+  }
+  return properties;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<runtime::Operator>> WindowAggregate::Make(
+    const runtime::OperatorSpec& spec, const runtime::JobSettings& settings) {
+  if (spec.inputs.size() != 1) return Status::Internal("window aggregate has one input");
+  const RowType& input = spec.inputs[0];
+  ASSIGN_OR_RETURN(const json node, ParsePlanObject(spec.config));
+  Config config;
+  ASSIGN_OR_RETURN(config.grouping, ReadIntegers(node, "grouping"));
+  for (int column : config.grouping) {
+    if (column < 0 || column >= static_cast<int>(input.size())) {
+      return Status::User("grouping column is no input column: " + std::to_string(column));
+    }
+  }
+  ASSIGN_OR_RETURN(config.properties, ReadProperties(node));
+  ASSIGN_OR_RETURN(const Windowing windowing, ReadWindowing(node.value("windowing", json()), input));
+  ASSIGN_OR_RETURN(SliceClock clock, SliceClock::Make(windowing, settings.time_zone));
+  ASSIGN_OR_RETURN(const bool retracts, ReadBoolean(node, "needRetraction", false));
+  RowType row = input;
+  const auto local = node.find("localAggInputRowType");
+  config.is_global = local != node.end() && !local->is_null();
+  if (config.is_global) {
+    ASSIGN_OR_RETURN(row, ReadRowType(*local));
+  }
+  ASSIGN_OR_RETURN(std::vector<AggregateCall> calls,
+                   ReadAggregateCalls(node.value("aggCalls", json()), row));
+  for (AggregateCall& call : calls) call.retracts = retracts;
+  if (spec.output.size() != config.grouping.size() + calls.size() + config.properties.size()) {
+    return Status::User("output of a window aggregate has " + std::to_string(spec.output.size()) +
+                        " columns instead of its groupings, aggregates and window properties");
+  }
+  // HOP needs to know when a window is empty; so does everything that retracts.
+  const bool counts_rows = retracts || windowing.slicing.kind == WindowKind::kHop;
+  ASSIGN_OR_RETURN(AggregateSet aggregates,
+                   AggregateSet::Make(std::move(calls), row, counts_rows, retracts));
+  if (windowing.is_shared() || !aggregates.views().empty()) {
+    return Status::User("HOP, CUMULATE and DISTINCT in window aggregates are not supported yet");
+  }
+  if (config.is_global) {
+    const size_t wanted =
+        config.grouping.size() + aggregates.fields().size() + aggregates.views().size() + 1;
+    if (input.size() != wanted) {
+      return Status::User("input of a global window aggregate has " + std::to_string(input.size()) +
+                          " columns instead of " + std::to_string(wanted));
+    }
+    for (size_t i = 0; i < aggregates.fields().size(); ++i) {
+      const LogicalType& have = input[config.grouping.size() + i].type;
+      if (have.physical() != aggregates.fields()[i].type.physical()) {
+        return Status::User("accumulator column of a global window aggregate has another type: " +
+                            have.ToString() + ", " + aggregates.fields()[i].type.ToString());
+      }
+    }
+  }
+  return std::unique_ptr<runtime::Operator>(new WindowAggregate(
+      std::move(config), std::move(aggregates), std::move(clock), spec));
+}
+
+WindowAggregate::WindowAggregate(Config config, AggregateSet aggregates, SliceClock clock,
+                                 runtime::OperatorSpec spec)
+    : config_(std::move(config)),
+      aggregates_(std::move(aggregates)),
+      clock_(std::move(clock)),
+      spec_(std::move(spec)),
+      accumulation_(&aggregates_),
+      partial_readers_(2 * aggregates_.fields().size()) {
+  // If zeros are every function's value of no input, new rows need no care.
+  state_row_ = aggregates_.fields();
+  const RowLayout layout(state_row_);
+  aggregates_.Bind(layout, 0);
+  std::vector<uint64_t> words(layout.size_bytes() / 8 + 1, 0);
+  auto* row = reinterpret_cast<uint8_t*>(words.data());
+  aggregates_.Initialize(&row, 1);
+  if (std::any_of(words.begin(), words.end(), [](uint64_t word) { return word != 0; })) {
+    exists_field_ = static_cast<int>(state_row_.size());
+    state_row_.push_back({"exists", LogicalType(TypeKind::kBoolean, false)});
+  }
+}
+
+std::vector<LogicalType> WindowAggregate::KeyTypes() const {
+  std::vector<LogicalType> types;
+  for (int column : config_.grouping) {
+    types.push_back(spec_.inputs[0][static_cast<size_t>(column)].type);
+  }
+  return types;
+}
+
+std::vector<StateSpec> WindowAggregate::States() const {
+  std::vector<StateSpec> specs(2);
+  specs[kWatermark].name = "watermark";
+  specs[kWatermark].kind = StateKind::kUnionList;
+  specs[kAccumulators].name = "window-aggs";
+  specs[kAccumulators].kind = StateKind::kSliced;
+  specs[kAccumulators].key_types = KeyTypes();
+  specs[kAccumulators].value = state_row_;
+  return specs;
+}
+
+Status WindowAggregate::Open(runtime::OperatorContext& context) {
+  context_ = &context;
+  late_rows_ = &context.metrics().counter("numLateRecordsDropped");
+  aggregates_.Bind(context.keyed(kAccumulators).layout(), 0);
+  // As Flink: the lowest watermark of all subtasks that were.
+  int64_t lowest = runtime::kMaxTimestamp;
+  bool any = false;
+  for (const std::string& entry : context.list(kWatermark)) {
+    if (entry.size() != sizeof(int64_t)) return Status::Internal("watermark state is damaged");
+    int64_t watermark;
+    std::memcpy(&watermark, entry.data(), sizeof(watermark));
+    lowest = std::min(lowest, watermark);
+    any = true;
+  }
+  if (any) progress_ = lowest;
+  SetTimer();
+  return Status::Ok();
+}
+
+Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& requests) {
+  active_ = &batch;
+  kept_ = nullptr;
+  const RowRange all{&batch, 0, batch.num_rows()};
+  RETURN_IF_ERROR(clock_.Assign(all, context_->now_ms(), &slices_));
+  const Windowing& windowing = clock_.windowing();
+  const int64_t lowest = slices_.empty() ? 0 : *std::min_element(slices_.begin(), slices_.end());
+  if (windowing.is_rowtime && clock_.IsFired(lowest, progress_)) {
+    // Some rows are late: leave those out whose last window has fired.
+    BufferPtr selection =
+        context_->pool().Allocate(slices_.size() * sizeof(int32_t) + Vector::kPaddingBytes);
+    auto* rows = reinterpret_cast<int32_t*>(selection->data());
+    int32_t count = 0;
+    for (int32_t i = 0; i < batch.num_rows(); ++i) {
+      int64_t slice = slices_[static_cast<size_t>(i)];
+      if (clock_.IsFired(slice, progress_)) {
+        if (clock_.IsFired(windowing.LastWindowEnd(slice), progress_)) continue;
+        // CUMULATE has merged this slice into the first one already.
+        if (windowing.is_shared() && windowing.slicing.kind == WindowKind::kCumulate) {
+          slice = windowing.slicing.FirstSliceEnd(slice);
+        }
+      }
+      slices_[static_cast<size_t>(count)] = slice;
+      rows[count++] = batch.PhysicalRow(i);
+    }
+    late_rows_->Add(batch.num_rows() - count);
+    auto kept = std::make_shared<Batch>(batch);
+    kept->SetSelection(std::move(selection), count);
+    kept_ = std::move(kept);
+    active_ = kept_.get();
+  }
+  std::vector<const Vector*> columns;
+  for (int column : config_.grouping) columns.push_back(&active_->column(column));
+  runtime::KeyNames names;
+  names.columns = columns;
+  names.rows = active_->selection();
+  names.count = active_->num_rows();
+  names.key_groups = active_->key_groups();
+  names.slices = slices_.data();
+  requests.Add(kAccumulators, runtime::Access::kUpsert, names);
+  return Status::Ok();
+}
+
+const uint8_t* WindowAggregate::ActionsFor(const RowRange& rows, uint8_t* const* accumulators) {
+  const runtime::RowKind* kinds = config_.is_global ? nullptr : rows.batch->row_kinds();
+  if (exists_field_ < 0 && kinds == nullptr) return nullptr;
+  actions_.assign(static_cast<size_t>(rows.count) + 1, kPlain);
+  uint8_t any = 0;
+  if (exists_field_ >= 0) {
+    const uint32_t offset = context_->keyed(kAccumulators).layout().OffsetOf(exists_field_);
+    for (int32_t i = 0; i < rows.count; ++i) {
+      const uint8_t is_new = accumulators[i][offset] == 0;
+      accumulators[i][offset] = 1;
+      actions_[static_cast<size_t>(i)] = is_new;
+      any |= is_new;
+    }
+    static_assert(kFirst == 1);
+  }
+  for (int32_t i = 0; kinds != nullptr && i < rows.count; ++i) {
+    if (!runtime::IsRetraction(kinds[rows.PhysicalRow(i)])) continue;
+    actions_[static_cast<size_t>(i)] |= kRetract;
+    any = 1;
+  }
+  return any == 0 ? nullptr : actions_.data();
+}
+
+void WindowAggregate::AddPartials(const RowRange& rows, uint8_t* const* accumulators) {
+  if (const uint8_t* actions = ActionsFor(rows, accumulators)) {
+    for (int32_t i = 0; i < rows.count; ++i) {
+      uint8_t* row = accumulators[i];
+      if ((actions[i] & kFirst) != 0) aggregates_.Initialize(&row, 1);
+    }
+  }
+  PartialColumns partials;
+  for (int f = 0; f < aggregates_.num_functions(); ++f) {
+    partials.values.clear();
+    partials.valid.clear();
+    for (int k = 0; k < aggregates_.num_fields(f); ++k) {
+      const auto field = static_cast<size_t>(aggregates_.first_field(f) + k);
+      const Vector& column =
+          rows.batch->column(static_cast<int>(config_.grouping.size() + field));
+      partials.values.push_back(partial_readers_[2 * field].ReadValues(rows, column));
+      partials.valid.push_back(partial_readers_[2 * field + 1].ReadValidity(rows, column));
+    }
+    aggregates_.function(f).MergeColumns(accumulators, partials, rows.count,
+                                         &context_->keyed(kAccumulators).arena());
+  }
+}
+
+Result<Progress> WindowAggregate::Process(int, const BatchPtr&, Output&) {
+  const RowRange rows{active_, 0, active_->num_rows()};
+  if (rows.count > 0) {
+    uint8_t* const* accumulators = context_->rows(kAccumulators);
+    if (config_.is_global) {
+      AddPartials(rows, accumulators);
+    } else {
+      accumulation_.Add(rows, accumulators, ActionsFor(rows, accumulators),
+                        &context_->keyed(kAccumulators).arena());
+    }
+    if (!clock_.windowing().is_rowtime) {
+      context_->SetProcessingTimer(clock_.TriggerTime(slices_[0]) + 1);
+    }
+  }
+  active_ = nullptr;
+  kept_ = nullptr;
+  return Progress::kNeedInput;
+}
+
+void WindowAggregate::SetTimer() {
+  if (clock_.windowing().is_rowtime) return;
+  const std::vector<int64_t> slices = context_->keyed(kAccumulators).Slices();
+  if (!slices.empty()) context_->SetProcessingTimer(clock_.TriggerTime(slices[0]) + 1);
+}
+
+bool WindowAggregate::NextWindow(int64_t progress, int64_t* window_end) {
+  const std::vector<int64_t> slices = context_->keyed(kAccumulators).Slices();
+  if (slices.empty()) return false;
+  *window_end = slices[0];
+  return clock_.IsFired(*window_end, progress);
+}
+
+void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, Output& out,
+                               const std::vector<VectorPtr>* keys) {
+  if (aggregates_.count_star() >= 0) {
+    // Windows whose rows were all taken back are empty.
+    const uint32_t offset = context_->keyed(kAccumulators)
+                                .layout()
+                                .OffsetOf(aggregates_.first_field(aggregates_.count_star()));
+    std::erase_if(rows, [&](const uint8_t* row) {
+      return RowLayout::Load<int64_t>(row, offset) == 0;
+    });
+  }
+  if (rows.empty()) return;
+  const auto count = static_cast<int32_t>(rows.size());
+  std::vector<VectorPtr> columns;
+  std::vector<VectorBuilder> builders;
+  std::vector<VectorBuilder*> key_builders;
+  const size_t num_keys = config_.grouping.size();
+  for (size_t c = 0; c < num_keys + aggregates_.calls().size(); ++c) {
+    builders.emplace_back(context_->pool(), spec_.output[c].type, count);
+  }
+  for (size_t c = 0; c < num_keys; ++c) key_builders.push_back(&builders[c]);
+  context_->keyed(kAccumulators).ReadKeys(rows, key_builders);
+  for (size_t f = 0; f < aggregates_.calls().size(); ++f) {
+    aggregates_.function(static_cast<int>(f)).AppendResults(rows.data(), count,
+                                                            &builders[num_keys + f]);
+  }
+  for (VectorBuilder& builder : builders) columns.push_back(builder.Finish());
+  const int64_t end = firing_->window_end;
+  for (WindowProperty property : config_.properties) {
+    int64_t value = 0;
+    switch (property) {
+      case WindowProperty::kStart: value = clock_.windowing().slicing.WindowStart(end); break;
+      case WindowProperty::kEnd: value = end; break;
+      case WindowProperty::kRowtime: value = clock_.ToEpoch(end - 1); break;
+      case WindowProperty::kProctime: value = context_->now_ms(); break;
+    }
+    auto constant = std::make_shared<Vector>(runtime::PhysicalType::kInt64,
+                                             runtime::Encoding::kConstant, count);
+    BufferPtr buffer =
+        runtime::AllocateValues(context_->pool(), runtime::PhysicalType::kInt64, 1);
+    std::memcpy(buffer->data(), &value, sizeof(value));
+    constant->SetValues(std::move(buffer));
+    columns.push_back(std::move(constant));
+  }
+  out.Emit(std::make_shared<Batch>(std::move(columns), count));
+}
+
+Result<Readiness> WindowAggregate::EmitScanned(Output& out, bool* done) {
+  std::vector<uint8_t*> rows(static_cast<size_t>(context_->settings().batch_rows));
+  int32_t count = 0;
+  ASSIGN_OR_RETURN(const Readiness ready,
+                   context_->keyed(kAccumulators)
+                       .Scan(&firing_->cursor, firing_->window_end, rows, &count));
+  if (ready == Readiness::kPending) return ready;
+  rows.resize(static_cast<size_t>(count));
+  EmitRows(std::move(rows), out, nullptr);
+  *done = firing_->cursor.done;
+  return ready;
+}
+
+void WindowAggregate::DropFired() {
+  context_->keyed(kAccumulators).DropSlice(firing_->window_end);
+}
+
+Result<Progress> WindowAggregate::Fire(int64_t progress, Output& out) {
+  if (!firing_) {
+    firing_.emplace();
+    firing_->progress = progress;
+  }
+  while (out.empty()) {
+    if (firing_->step == Firing::Step::kNone) {
+      int64_t window_end = 0;
+      if (!NextWindow(firing_->progress, &window_end)) {
+        progress_ = std::max(progress_, firing_->progress);
+        firing_.reset();
+        SetTimer();
+        return Progress::kNeedInput;
+      }
+      firing_->window_end = window_end;
+      firing_->cursor = {};
+      firing_->step = Firing::Step::kEmit;
+    }
+    bool done = false;
+    ASSIGN_OR_RETURN(const Readiness ready, EmitScanned(out, &done));
+    if (ready == Readiness::kPending) return Progress::kBlocked;
+    if (done) {
+      DropFired();
+      fired_end_ = firing_->window_end;
+      firing_->step = Firing::Step::kNone;
+    }
+  }
+  return Progress::kMore;
+}
+
+Result<Progress> WindowAggregate::OnWatermark(runtime::Timestamp time, Output& out) {
+  if (!clock_.windowing().is_rowtime) return Progress::kNeedInput;
+  return Fire(time, out);
+}
+
+Result<Progress> WindowAggregate::OnTimer(int64_t now_ms, Output& out) {
+  // A window fires when its last millisecond is over, so that no row of it can still come.
+  return Fire(now_ms - 1, out);
+}
+
+Result<Progress> WindowAggregate::PrepareBarrier(int64_t, Output&) {
+  runtime::ListEntries& list = context_->list(kWatermark);
+  list.clear();
+  list.emplace_back(reinterpret_cast<const char*>(&progress_), sizeof(progress_));
+  return Progress::kNeedInput;
+}
+
+}  // namespace millrace::operators
