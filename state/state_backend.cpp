@@ -127,7 +127,7 @@ class FileStateBackend final : public runtime::StateBackend {
           options.key_groups.first = std::min(options.key_groups.first, segment.key_groups.first);
           options.key_groups.last = std::max(options.key_groups.last, segment.key_groups.last);
         }
-        options.max_parallelism = options.key_groups.last + 1;
+        options.max_parallelism = INT16_MAX;  // rows come with their key groups
         options.restore = {handle};
         const runtime::KeyGroupRange key_groups = options.key_groups;
         const std::shared_ptr<runtime::MemoryPool> pool = options.pool;

@@ -103,13 +103,8 @@ Status StateFileWriter::AddBlock(uint32_t state, uint16_t key_group, BlockKind k
   header.offset = offset_;
   header.crc = Crc32c(reinterpret_cast<const char*>(&header) + 8, sizeof(header) - 8);
   header.crc = Crc32c(payload.data(), payload.size(), header.crc);
-  if (payload.data() == block_.data() + sizeof(header)) {  // AddPieces left room for the header
-    std::memcpy(block_.data(), &header, sizeof(header));
-    RETURN_IF_ERROR(file_->Append({block_.data(), sizeof(header) + payload.size()}));
-  } else {
-    RETURN_IF_ERROR(file_->Append(BytesOf(header)));
-    RETURN_IF_ERROR(file_->Append(payload));
-  }
+  RETURN_IF_ERROR(file_->Append(BytesOf(header)));
+  RETURN_IF_ERROR(file_->Append(payload));
   if (header.kind != kIndexKind) {
     entries_.push_back({state, key_group, kind, offset_, header.bytes, records});
   }
@@ -119,18 +114,17 @@ Status StateFileWriter::AddBlock(uint32_t state, uint16_t key_group, BlockKind k
 
 Status StateFileWriter::AddPieces(uint32_t state, uint16_t key_group, BlockKind kind,
                                   const std::vector<Piece>& pieces) {
-  block_.resize(sizeof(BlockHeader));
+  block_.clear();
   uint32_t records = 0;
   const auto flush = [&]() -> Status {
     if (records == 0) return Status::Ok();
-    RETURN_IF_ERROR(AddBlock(state, key_group, kind, records,
-                             std::string_view(block_).substr(sizeof(BlockHeader))));
-    block_.resize(sizeof(BlockHeader));
+    RETURN_IF_ERROR(AddBlock(state, key_group, kind, records, block_));
+    block_.clear();
     records = 0;
     return Status::Ok();
   };
   for (const Piece& piece : pieces) {
-    if (block_.size() + piece.size > sizeof(BlockHeader) + kBlockBytes) RETURN_IF_ERROR(flush());
+    if (block_.size() + piece.size > kBlockBytes) RETURN_IF_ERROR(flush());
     block_.append(piece.bytes, piece.size);
     records += piece.records;
   }
