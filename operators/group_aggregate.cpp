@@ -52,7 +52,6 @@ Result<std::unique_ptr<runtime::Operator>> GroupAggregate::Make(
     if (config.mini_batch && config.mini_batch_rows <= 0) {
       return Status::User("mini-batch of a group aggregate has no size");
     }
-    if (config.mini_batch) return Status::User("mini-batch is not supported yet");
   }
   for (int column : config.grouping) {
     if (column < 0 || column >= static_cast<int>(input.size())) {
@@ -107,13 +106,24 @@ GroupAggregate::GroupAggregate(Config config, AggregateSet aggregates, runtime::
   const bool count_shown =
       presence_counts_ && counter_ < static_cast<int>(aggregates_.calls().size());
   may_repeat_ = !count_shown && config_.ttl_ms == 0;
+  if (config_.mini_batch) {
+    const auto num_keys = static_cast<std::ptrdiff_t>(config_.grouping.size());
+    const runtime::RowType results(spec_.output.begin() + num_keys, spec_.output.end());
+    bundle_.emplace(KeyTypes(), results, spec_.output,
+                    UpdateBundle::Rules{config_.update_before, config_.ttl_ms > 0});
+  }
 }
 
-std::vector<StateSpec> GroupAggregate::States() const {
+std::vector<LogicalType> GroupAggregate::KeyTypes() const {
   std::vector<LogicalType> keys;
   for (int column : config_.grouping) {
     keys.push_back(spec_.inputs[0][static_cast<size_t>(column)].type);
   }
+  return keys;
+}
+
+std::vector<StateSpec> GroupAggregate::States() const {
+  const std::vector<LogicalType> keys = KeyTypes();
   std::vector<StateSpec> specs(1);
   specs[0].name = "accState";
   specs[0].key_types = keys;
@@ -358,6 +368,7 @@ void GroupAggregate::EraseEmpty(const Batch& batch) {
 }
 
 Result<Progress> GroupAggregate::Process(int, const BatchPtr& batch, Output& out) {
+  if (bundle_) return ProcessBundle(batch, out);
   const bool both = config_.update_before || may_repeat_;
   const bool shows_results = !aggregates_.calls().empty();
   const Emission emission = both && shows_results ? Emission::kBoth : Emission::kAfter;
@@ -376,10 +387,49 @@ Result<Progress> GroupAggregate::Process(int, const BatchPtr& batch, Output& out
   return Progress::kNeedInput;
 }
 
-Result<Progress> GroupAggregate::OnWatermark(runtime::Timestamp, Output&) {
+Progress GroupAggregate::FlushBundle(Output& out) {
+  while (pending_ == nullptr && !bundle_->empty()) {
+    pending_ = bundle_->Flush(context_->pool(), std::max(1, context_->settings().batch_rows / 2));
+  }
+  EmitPending(out);
+  return pending_ != nullptr || !bundle_->empty() ? Progress::kMore : Progress::kNeedInput;
+}
+
+Result<Progress> GroupAggregate::ProcessBundle(const BatchPtr& batch, Output& out) {
+  for (;;) {
+    if (flushing_) {
+      if (FlushBundle(out) == Progress::kMore) return Progress::kMore;
+      flushing_ = false;
+      if (!out.empty() && cursor_ < batch->num_rows()) return Progress::kMore;
+    }
+    if (cursor_ == batch->num_rows()) break;
+    // A bundle ends at its row, wherever batches are cut.
+    const int64_t room = config_.mini_batch_rows - bundle_->num_rows();
+    const auto count = static_cast<int32_t>(
+        std::min<int64_t>({room, batch->num_rows() - cursor_, runtime::kDefaultBatchRows}));
+    const RowRange rows{batch.get(), cursor_, count};
+    const std::vector<VectorPtr> results =
+        Update(rows, context_->rows(kAccumulators) + cursor_, Emission::kBoth);
+    const std::vector<const Vector*> keys = KeyColumns(*batch);
+    bundle_->Add(keys, rows, has_actions_ ? actions_.data() : nullptr, results);
+    cursor_ += count;
+    flushing_ = bundle_->num_rows() >= config_.mini_batch_rows;
+  }
+  EraseEmpty(*batch);
+  cursor_ = 0;
   return Progress::kNeedInput;
 }
-Result<Progress> GroupAggregate::PrepareBarrier(int64_t, Output&) { return Progress::kNeedInput; }
-Result<Progress> GroupAggregate::Finish(int, Output&) { return Progress::kNeedInput; }
+
+Result<Progress> GroupAggregate::OnWatermark(runtime::Timestamp, Output& out) {
+  return bundle_ ? FlushBundle(out) : Progress::kNeedInput;
+}
+
+Result<Progress> GroupAggregate::PrepareBarrier(int64_t, Output& out) {
+  return bundle_ ? FlushBundle(out) : Progress::kNeedInput;
+}
+
+Result<Progress> GroupAggregate::Finish(int, Output& out) {
+  return bundle_ ? FlushBundle(out) : Progress::kNeedInput;
+}
 
 }  // namespace millrace::operators

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "operators/aggregate/aggregate_set.h"
+#include "operators/aggregate/update_bundle.h"
 #include "runtime/api/operator.h"
 
 namespace millrace::operators {
@@ -19,6 +21,9 @@ namespace millrace::operators {
 // The first row of a group emits +I, a change -U (if generateUpdateBefore) and +U, nothing if the
 // result stays the same and state does not expire; taking back the last row emits -D and forgets the
 // group; a retraction for an unknown group is ignored.
+//
+// With a mini-batch, a bundle of "size" input rows, or what there is at a watermark, a barrier or the
+// end, emits once a group, from the results before it to those after it.
 //
 // Work is a column at a time: each function runs over the rows of a chunk in order, so that results
 // before and after each row are those of one row at a time. They are written to physical rows 2i and
@@ -51,6 +56,7 @@ class GroupAggregate : public runtime::Operator {
 
   GroupAggregate(Config config, AggregateSet aggregates, runtime::OperatorSpec spec);
 
+  std::vector<runtime::LogicalType> KeyTypes() const;
   std::vector<const runtime::Vector*> KeyColumns(const runtime::Batch& batch) const;
   // Decides what each row does and counts it. True if any row is not plain.
   bool Admit(const RowRange& rows, uint8_t* const* accumulators, Emission emission,
@@ -64,12 +70,17 @@ class GroupAggregate : public runtime::Operator {
   std::vector<runtime::VectorPtr> KeysOf(const RowRange& rows, Emission emission);
   // Emits the next part of pending_; true if one was there.
   bool EmitPending(runtime::Output& out);
+  // Emits what the bundle holds; kMore while there is more.
+  runtime::Progress FlushBundle(runtime::Output& out);
+  runtime::Result<runtime::Progress> ProcessBundle(const runtime::BatchPtr& batch,
+                                                   runtime::Output& out);
   void EraseEmpty(const runtime::Batch& batch);
 
   Config config_;
   AggregateSet aggregates_;
   runtime::OperatorSpec spec_;
   Accumulation accumulation_;
+  std::optional<UpdateBundle> bundle_;  // of a mini-batch
   runtime::RowType state_row_;
   int presence_field_ = -1;     // counts rows (BIGINT), or says that the group exists (BOOLEAN)
   bool presence_counts_ = false;
@@ -81,6 +92,7 @@ class GroupAggregate : public runtime::Operator {
   bool any_empty_ = false;      // a group of the batch may have no rows
   std::vector<uint8_t> actions_;
   bool has_actions_ = false;
+  bool flushing_ = false;       // the bundle is full and being emitted
   std::vector<uint8_t> changed_;
   std::vector<int32_t> key_rows_;
   runtime::BatchPtr pending_;   // output not emitted yet, from row pending_begin_ on

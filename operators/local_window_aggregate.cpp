@@ -1,6 +1,7 @@
 #include "operators/local_window_aggregate.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -122,7 +123,9 @@ Progress LocalWindowAggregate::Flush(Output& out) {
     }
     std::vector<VectorBuilder*> keys;
     for (size_t c = 0; c < grouping_.size(); ++c) keys.push_back(&builders[c]);
-    groups_.AppendKeys(flushed_, count, keys);
+    std::vector<int32_t> ids(static_cast<size_t>(count));
+    std::iota(ids.begin(), ids.end(), flushed_);
+    groups_.AppendKeys(ids, keys);
     std::vector<const uint8_t*> rows(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; ++i) rows[static_cast<size_t>(i)] = groups_.row(flushed_ + i);
     for (size_t field = 0; field < aggregates_.fields().size(); ++field) {

@@ -290,12 +290,13 @@ void GroupTable::FindOrAdd(std::span<const Vector* const> columns, const int32_t
   }
 }
 
-void GroupTable::AppendKeys(int32_t begin, int32_t count,
+void GroupTable::AppendKeys(std::span<const int32_t> ids,
                             std::span<runtime::VectorBuilder* const> columns) const {
-  std::vector<const uint8_t*> keys(static_cast<size_t>(count));
-  for (int32_t i = 0; i < count; ++i) keys[static_cast<size_t>(i)] = row(begin + i) + key_at_;
+  std::vector<const uint8_t*> keys(ids.size());
+  for (size_t i = 0; i < ids.size(); ++i) keys[i] = row(ids[i]) + key_at_;
   for (size_t c = 0; c < columns.size(); ++c) {
-    AppendField(key_layout_, static_cast<int>(c), keys.data(), count, columns[c]);
+    AppendField(key_layout_, static_cast<int>(c), keys.data(), static_cast<int32_t>(ids.size()),
+                columns[c]);
   }
 }
 

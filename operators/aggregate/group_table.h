@@ -36,8 +36,8 @@ class GroupTable {
            static_cast<size_t>(id & kPageMask) * stride_;
   }
   int64_t beside(int32_t id) const { return beside_[static_cast<size_t>(id)]; }
-  // Appends the keys of rows begin .. begin + count - 1 to one builder a column.
-  void AppendKeys(int32_t begin, int32_t count,
+  // Appends the keys of rows to one builder a column.
+  void AppendKeys(std::span<const int32_t> ids,
                   std::span<runtime::VectorBuilder* const> columns) const;
   // Forgets all rows and keeps the memory.
   void Clear();
