@@ -1,5 +1,7 @@
 package io.millrace.planner;
 
+import static org.apache.flink.table.api.Expressions.$;
+
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -13,14 +15,17 @@ import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.node.Obje
 import org.apache.flink.table.api.CompiledPlan;
 import org.apache.flink.table.api.EnvironmentSettings;
 import org.apache.flink.table.api.Schema;
+import org.apache.flink.table.api.Table;
 import org.apache.flink.table.api.TableDescriptor;
 import org.apache.flink.table.api.TableEnvironment;
 import org.apache.flink.table.api.TableResult;
+import org.apache.flink.table.api.internal.TableEnvironmentImpl;
 import org.apache.flink.table.api.internal.TableEnvironmentInternal;
 import org.apache.flink.table.catalog.CatalogManager;
 import org.apache.flink.table.catalog.Column;
 import org.apache.flink.table.catalog.ObjectIdentifier;
 import org.apache.flink.table.catalog.ResolvedSchema;
+import org.apache.flink.table.expressions.Expression;
 import org.apache.flink.table.operations.BeginStatementSetOperation;
 import org.apache.flink.table.operations.CreateTableASOperation;
 import org.apache.flink.table.operations.EndStatementSetOperation;
@@ -38,6 +43,7 @@ import org.apache.flink.table.operations.ddl.CompilePlanOperation;
 import org.apache.flink.table.operations.ddl.CreateCatalogOperation;
 import org.apache.flink.table.types.DataType;
 import org.apache.flink.table.types.logical.LogicalType;
+import org.apache.flink.table.types.logical.utils.LogicalTypeChecks;
 import org.apache.flink.table.types.logical.utils.LogicalTypeUtils;
 import org.apache.flink.table.types.utils.TypeConversions;
 import org.apache.flink.types.Row;
@@ -216,14 +222,11 @@ final class Session {
   }
 
   /** A SELECT becomes an INSERT into a table of its own whose connector is 'collect'. */
-  private Plan collect(QueryOperation query, Script.Statement statement) throws Exception {
-    ResolvedSchema schema = query.getResolvedSchema();
+  private Plan collect(QueryOperation select, Script.Statement statement) throws Exception {
+    QueryOperation query = withoutRowtimes(select);
     Schema.Builder columns = Schema.newBuilder();
-    for (Column column : schema.getColumns()) {
-      LogicalType type =
-          LogicalTypeUtils.removeTimeAttributes(column.getDataType().getLogicalType());
-      DataType nullable = TypeConversions.fromLogicalToDataType(type).nullable();
-      columns.column(column.getName(), nullable);
+    for (Column column : query.getResolvedSchema().getColumns()) {
+      columns.column(column.getName(), plain(column).nullable());
     }
     ObjectIdentifier table =
         ObjectIdentifier.of(CATALOG, "default_database", "collect_" + ++collects);
@@ -234,10 +237,37 @@ final class Session {
       CatalogManager catalogs = environment.getCatalogManager();
       SinkModifyOperation insert =
           new SinkModifyOperation(catalogs.getTableOrError(table), query);
-      return compile(List.of(insert), statement, schema);
+      return compile(List.of(insert), statement, select.getResolvedSchema());
     } finally {
       environment.executeSql("DROP TABLE " + table.asSerializableString());
     }
+  }
+
+  private static DataType plain(Column column) {
+    LogicalType type = column.getDataType().getLogicalType();
+    return TypeConversions.fromLogicalToDataType(LogicalTypeUtils.removeTimeAttributes(type));
+  }
+
+  /** A sink takes one event time at most, a SELECT may have several: then they become plain. */
+  private QueryOperation withoutRowtimes(QueryOperation query) {
+    List<Column> columns = query.getResolvedSchema().getColumns();
+    long rowtimes =
+        columns.stream()
+            .filter(c -> LogicalTypeChecks.isRowtimeAttribute(c.getDataType().getLogicalType()))
+            .count();
+    if (rowtimes <= 1) {
+      return query;
+    }
+    Expression[] plain =
+        columns.stream()
+            .map(
+                column ->
+                    LogicalTypeChecks.isRowtimeAttribute(column.getDataType().getLogicalType())
+                        ? $(column.getName()).cast(plain(column)).as(column.getName())
+                        : $(column.getName()))
+            .toArray(Expression[]::new);
+    Table table = ((TableEnvironmentImpl) environment).createTable(query);
+    return table.select(plain).getQueryOperation();
   }
 
   private Plan compile(

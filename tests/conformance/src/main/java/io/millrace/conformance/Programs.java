@@ -236,6 +236,10 @@ public final class Programs {
       method(test.getClass(), "applyDefaultEnvironmentOptions", TableConfig.class)
           .invoke(test, environment.getConfig());
     }
+    node.put(
+        "triesResolve",
+        environment.getConfig().getConfiguration()
+            .toMap().containsKey("table.optimizer.non-deterministic-update.strategy"));
     program.getSetupConfigOptionTestSteps().forEach(step -> step.apply(environment));
     ArrayNode tables = node.putArray("tables");
     for (TestStep step : program.setupSteps) {
