@@ -1,0 +1,15 @@
+#pragma once
+
+#include <memory>
+
+#include "connectors/formats/csv_options.h"
+#include "connectors/formats/format.h"
+
+namespace millrace::connectors {
+
+// Makes the encoder of rows to delimited lines, quoted where Jackson's CSV generator quotes: texts
+// over 24 characters, and those with a character up to the greater of delimiter and quote.
+runtime::Result<std::unique_ptr<Encoder>> MakeCsvEncoder(const EncoderSpec& spec,
+                                                         const CsvOptions& options);
+
+}  // namespace millrace::connectors
