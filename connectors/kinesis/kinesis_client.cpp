@@ -248,13 +248,14 @@ Status KinesisClient::ErrorOf(const char* operation, const Reply& reply) const {
   return Status::User(text);
 }
 
-Result<std::vector<KinesisShard>> KinesisClient::ListShards(std::optional<int64_t> open_at_ms) {
+Result<std::vector<KinesisShard>> KinesisClient::ListShards(const char* filter, int64_t time_ms) {
   constexpr char kOperation[] = "ListShards";
   std::vector<KinesisShard> shards;
   std::string body = "{" + stream_member_ + ",\"MaxResults\":1000";
-  if (open_at_ms.has_value()) {
-    body += ",\"ShardFilter\":{\"Type\":\"AT_TIMESTAMP\",\"Timestamp\":" +
-            SecondsText(*open_at_ms) + "}";
+  if (filter != nullptr) {
+    body += ",\"ShardFilter\":{\"Type\":\"" + std::string(filter) + "\"";
+    if (std::string_view(filter) == "AT_TIMESTAMP") body += ",\"Timestamp\":" + SecondsText(time_ms);
+    body += "}";
   }
   body += "}";
   while (true) {

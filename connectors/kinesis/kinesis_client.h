@@ -75,10 +75,10 @@ class KinesisClient {
 
   const KinesisClientOptions& options() const { return options_; }
 
-  // All shards that still hold records, closed ones too. `open_at_ms`: only those that were open
-  // then (a service may not know the filter and list all).
-  runtime::Result<std::vector<KinesisShard>> ListShards(
-      std::optional<int64_t> open_at_ms = std::nullopt);
+  // All shards that may still hold records, closed ones too; with a filter of the API ("AT_LATEST",
+  // "AT_TIMESTAMP" with its time) only those, though some services list all whatever the filter.
+  runtime::Result<std::vector<KinesisShard>> ListShards(const char* filter = nullptr,
+                                                        int64_t time_ms = 0);
   // Checks that the stream is there.
   runtime::Status DescribeStreamSummary();
   runtime::Result<std::string> GetShardIterator(const std::string& shard, const ShardStart& start);

@@ -1,5 +1,6 @@
 #include "connectors/kinesis/kinesis_options.h"
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -115,6 +116,12 @@ constexpr OptionSpec kOptions[] = {
     {"sink.parallelism", OptionType::kInt, nullptr, "Subtasks of the sink.", "", false, false, true},
 };
 
+// Values of enums come in any case.
+std::string Upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
 std::string FromEnvironment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -174,7 +181,7 @@ Status ReadStream(const Options& options, KinesisClientOptions* client) {
 }
 
 Status ReadCredentials(const Options& options, KinesisClientOptions* client) {
-  const std::string provider = options.String("aws.credentials.provider");
+  const std::string provider = Upper(options.String("aws.credentials.provider"));
   runtime::AwsCredentials basic{
       options.Find("aws.credentials.basic.accesskeyid").value_or(""),
       options.Find("aws.credentials.basic.secretkey").value_or(""),
@@ -251,21 +258,22 @@ Result<int64_t> ReadTimestamp(const Options& options) {
 }
 
 Status ReadSource(const Options& options, KinesisSourceSettings* source) {
-  const std::string position = options.Has("source.init.position")
-                                   ? options.String("source.init.position")
-                                   : options.Find("scan.stream.initpos")
-                                         .value_or(options.String("source.init.position"));
+  std::string position = options.String("source.init.position");
+  if (!options.Has("source.init.position")) {
+    position = options.Find("scan.stream.initpos").value_or(position);
+  }
+  position = Upper(position);
   source->position = position == "LATEST"         ? InitialPosition::kLatest
                      : position == "TRIM_HORIZON" ? InitialPosition::kTrimHorizon
                                                   : InitialPosition::kAtTimestamp;
   if (source->position == InitialPosition::kAtTimestamp) {
     ASSIGN_OR_RETURN(source->timestamp_ms, ReadTimestamp(options));
   }
-  if (options.String("source.reader.type") == "EFO") {
+  if (Upper(options.String("source.reader.type")) == "EFO") {
     return Status::User(
         "Option 'source.reader.type' = 'EFO' (enhanced fan-out) is not supported yet: take POLLING");
   }
-  source->bounded = options.String("scan.bounded.mode") == "latest-offset";
+  source->bounded = Upper(options.String("scan.bounded.mode")) == "LATEST-OFFSET";
   if (source->bounded && source->position == InitialPosition::kLatest) {
     return Status::User(
         "Option 'scan.bounded.mode' = 'latest-offset' with 'source.init.position' = 'LATEST' reads "
@@ -300,7 +308,7 @@ Status ReadSink(const Options& options, const runtime::TableSpec& table,
                 KinesisSinkSettings* sink) {
   const auto guarantee = options.Find("sink.delivery-guarantee");
   if (guarantee.has_value()) {
-    sink->guarantee = *guarantee == "exactly-once" ? SinkGuarantee::kExactlyOnce
+    sink->guarantee = Upper(*guarantee) == "EXACTLY-ONCE" ? SinkGuarantee::kExactlyOnce
                                                    : SinkGuarantee::kAtLeastOnce;
   }
   const auto partitioner = options.Find("sink.partitioner");
@@ -311,7 +319,7 @@ Status ReadSink(const Options& options, const runtime::TableSpec& table,
           "its columns make the partition key");
     }
     sink->partitioner = SinkPartitioner::kFields;
-  } else if (partitioner == "fixed") {
+  } else if (Upper(partitioner.value_or("")) == "FIXED") {
     sink->partitioner = SinkPartitioner::kFixed;
   }
   sink->field_delimiter = options.String("sink.partitioner-field-delimiter");
