@@ -9,6 +9,8 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "connectors/log/cluster_file.h"
+#include "connectors/log/clusterer.h"
 #include "connectors/log/log_format.h"
 #include "connectors/log/log_recovery.h"
 #include "connectors/log/segment_set.h"
@@ -27,6 +29,7 @@ using SteadyClock = std::chrono::steady_clock;
 namespace {
 constexpr char kStateName[] = "STATE";
 constexpr int64_t kHousekeepingMs = 1000;
+constexpr std::chrono::seconds kOfferAgainAfter(5);  // it looks at the whole index
 }  // namespace
 
 class EmbeddedLogStore::Impl {
@@ -36,6 +39,7 @@ class EmbeddedLogStore::Impl {
         clock_(options.clock == nullptr ? runtime::SystemClock() : *options.clock),
         folder_(std::move(folder)),
         segments_(folder_.get(), options.segment_bytes, options.spares_max),
+        clusterer_(folder_.get(), &segments_, &index_, &index_mutex_),
         cache_(options.cache_bytes) {}
 
   Status Open(const Shards& shards);
@@ -44,6 +48,7 @@ class EmbeddedLogStore::Impl {
   void Enqueue(PendingCall call);
   Result<ReadBatch> Read(ShardNumber shard, RecordCounter from, size_t records_max,
                          size_t bytes_max);
+  Result<RecordCounter> FindTime(ShardNumber shard, int64_t time_ms);
 
   const EmbeddedLogOptions options_;
   const runtime::Clock& clock_;
@@ -56,6 +61,7 @@ class EmbeddedLogStore::Impl {
   std::atomic<uint64_t> units_{0}, records_{0}, bytes_written_{0}, bytes_read_{0};
   RecoveryResult recovery_;
   SegmentSet segments_;
+  Clusterer clusterer_;
 
  private:
   struct Piece {  // of a read: an extent, and what keeps it readable
@@ -73,6 +79,7 @@ class EmbeddedLogStore::Impl {
   static void Complete(std::vector<PendingCall>* calls, int64_t time_ms);
   void SyncIfDue();
   void KeepHouse();
+  void OfferOldest();
   Status LoadPiece(Piece* piece);
 
   UnitCache cache_;
@@ -91,6 +98,8 @@ class EmbeddedLogStore::Impl {
   int64_t last_time_ms_ = 0;
   size_t last_calls_ = 0;
   std::shared_ptr<SegmentSet::Segment> unsynced_;
+  uint64_t last_offered_ = 0;
+  SteadyClock::time_point last_offer_;
   SteadyClock::time_point last_sync_;
   SteadyClock::time_point last_housekeeping_;
   std::thread writer_;
@@ -103,11 +112,15 @@ Status EmbeddedLogStore::Impl::Open(const Shards& shards) {
   RETURN_IF_ERROR(index_.DecodeState(state).Within("state of the log, file " + folder_->path() +
                                                    "/" + kStateName));
   for (const auto& [shard, retention_ms] : shards) index_.DeclareShard(shard, retention_ms);
+  uint64_t newest_cluster = 0;
+  ASSIGN_OR_RETURN(newest_cluster, LoadClusters(folder_.get(), &segments_, &index_));
   ASSIGN_OR_RETURN(recovery_, RecoverLog(folder_.get(), &segments_, &index_));
   index_.Expire(clock_.NowMs(), clock_.NowMs() - options_.transaction_memory_ms);
   next_sequence_ = recovery_.next_sequence;
   last_time_ms_ = recovery_.last_time_ms;
   last_housekeeping_ = last_sync_ = SteadyClock::now();
+  clusterer_.Start(newest_cluster);
+  for (const uint64_t generation : segments_.Sealed()) clusterer_.Offer(generation, false);
   writer_ = std::thread([this] { WriterLoop(); });
   return Status::Ok();
 }
@@ -119,6 +132,7 @@ void EmbeddedLogStore::Impl::Stop() {
     queue_filled_.notify_all();
   }
   if (writer_.joinable()) writer_.join();
+  clusterer_.Stop();
 }
 
 void EmbeddedLogStore::Impl::Enqueue(PendingCall call) {
@@ -223,7 +237,9 @@ Status EmbeddedLogStore::Impl::WriteUnit(const BuiltUnit& unit, uint64_t* genera
   if (!segments_.Fits(unit.length)) {
     if (unsynced_ != nullptr) RETURN_IF_ERROR(unsynced_->file->Sync());
     unsynced_ = nullptr;
+    const auto full = segments_.active();
     RETURN_IF_ERROR(segments_.Roll(unit.length));
+    if (full != nullptr) clusterer_.Offer(full->generation, false);
     begins = true;
   }
   const auto segment = segments_.active();
@@ -313,7 +329,7 @@ void EmbeddedLogStore::Impl::KeepHouse() {
     std::string state;
     {
       std::shared_lock lock(index_mutex_);
-      if (index_.LiveRuns(generation) > 0) break;
+      if (index_.LiveIn(generation).extents > 0) break;
       if (!saved) state = index_.EncodeState();
     }
     // What only this segment still says must be saved before it goes.
@@ -323,6 +339,31 @@ void EmbeddedLogStore::Impl::KeepHouse() {
     std::unique_lock lock(index_mutex_);
     index_.ForgetSegment(generation);
   }
+  for (const uint64_t generation : segments_.Clusters()) {
+    std::unique_lock lock(index_mutex_);
+    if (index_.LiveIn(generation).extents > 0) continue;
+    index_.ForgetSegment(generation);
+    lock.unlock();
+    (void)!segments_.RemoveCluster(generation).ok();  // tried again at the next start
+  }
+  OfferOldest();
+}
+
+// A segment that few records hold back is re-clustered, so that it can be freed. Tried again from time
+// to time: what an open transaction holds can be moved once it commits.
+void EmbeddedLogStore::Impl::OfferOldest() {
+  const auto oldest = segments_.Oldest();
+  if (oldest == nullptr) return;
+  const auto now = SteadyClock::now();
+  if (oldest->generation == last_offered_ && now - last_offer_ < kOfferAgainAfter) return;
+  {
+    std::shared_lock lock(index_mutex_);
+    const auto live_bytes = static_cast<uint64_t>(index_.LiveIn(oldest->generation).bytes);
+    if (live_bytes > oldest->file->size_bytes() / 2) return;
+  }
+  last_offered_ = oldest->generation;
+  last_offer_ = now;
+  clusterer_.Offer(oldest->generation, true);
 }
 
 Status EmbeddedLogStore::Impl::LoadPiece(Piece* piece) {
@@ -331,10 +372,16 @@ Status EmbeddedLogStore::Impl::LoadPiece(Piece* piece) {
   auto bytes = std::make_shared<std::string>(extent.bytes, '\0');
   RETURN_IF_ERROR(piece->segment->file->ReadAt(extent.offset, extent.bytes, bytes->data()));
   bytes_read_ += extent.bytes;
-  if (!CheckRun(extent.generation, bytes->data(), bytes->size())) {
-    return Status::Internal("the log is damaged: a checksum is wrong; file " +
-                            piece->segment->file->path() + ", offset " +
-                            std::to_string(extent.offset));
+  size_t at = 0;
+  while (at < bytes->size()) {
+    if (!CheckRun(extent.generation, bytes->data() + at, bytes->size() - at)) {
+      return Status::Internal("the log is damaged: a checksum is wrong; file " +
+                              piece->segment->file->path() + ", offset " +
+                              std::to_string(extent.offset + at));
+    }
+    RunHead run;
+    std::memcpy(&run, bytes->data() + at, sizeof(run));
+    at = AlignTo(at + sizeof(run) + run.body_bytes, 8);
   }
   piece->bytes = bytes->data();
   piece->held = std::move(bytes);
@@ -363,7 +410,10 @@ Result<ReadBatch> EmbeddedLogStore::Impl::Read(ShardNumber shard, RecordCounter 
       std::shared_ptr<PageBuffer> held;
       piece.bytes = cache_.Find(at->generation, at->offset, &held);
       piece.held = std::move(held);
-      if (piece.bytes == nullptr) piece.segment = segments_.Find(at->generation);
+      if (piece.bytes == nullptr) {
+        piece.segment = segments_.Find(at->generation);
+        CHECK_THAT_HOLDS(piece.segment != nullptr);  // live extents keep their file
+      }
       const uint64_t skipped = from > at->first_counter ? from - at->first_counter : 0;
       records += at->records - skipped;
       bytes += at->bytes / at->records * (at->records - skipped);
@@ -376,35 +426,69 @@ Result<ReadBatch> EmbeddedLogStore::Impl::Read(ShardNumber shard, RecordCounter 
   bool full = false;
   for (Piece& piece : pieces) {
     RETURN_IF_ERROR(LoadPiece(&piece));
-    RunHead head;
-    std::memcpy(&head, piece.bytes, sizeof(head));
-    const char* at = piece.bytes + sizeof(head);
-    const char* const end = at + head.body_bytes;
     RecordCounter counter = piece.extent.first_counter;
-    std::string_view key, data;
-    for (uint32_t i = 0; i < piece.extent.records; ++i, ++counter) {
-      if (!NextRecord(&at, end, &key, &data)) {
-        return Status::Internal("a run of the log holds fewer records than it says; generation " +
-                                std::to_string(piece.extent.generation) + ", offset " +
-                                std::to_string(piece.extent.offset));
+    size_t run_at = 0;
+    while (run_at < piece.extent.bytes && !full) {
+      RunHead head;
+      std::memcpy(&head, piece.bytes + run_at, sizeof(head));
+      const char* at = piece.bytes + run_at + sizeof(head);
+      const char* const end = at + head.body_bytes;
+      run_at = AlignTo(run_at + sizeof(head) + head.body_bytes, 8);
+      // What a transaction gave its records is known to the index alone.
+      const int64_t time_ms =
+          head.kind == RunKind::kTransactionRecords ? piece.extent.time_ms : head.time_ms;
+      std::string_view key, data;
+      for (uint32_t i = 0; i < head.records; ++i, ++counter) {
+        if (!NextRecord(&at, end, &key, &data)) {
+          return Status::Internal("a run of the log holds fewer records than it says; generation " +
+                                  std::to_string(piece.extent.generation) + ", offset " +
+                                  std::to_string(piece.extent.offset));
+        }
+        if (counter < from) continue;
+        const size_t size = key.size() + data.size();
+        full = batch.records.size() >= records_max ||
+               (!batch.records.empty() && bytes + size > bytes_max);
+        if (full) {
+          next_time_ms = time_ms;
+          break;
+        }
+        bytes += size;
+        batch.records.push_back({counter, time_ms, key, data});
+        batch.next_counter = counter + 1;
       }
-      if (counter < from) continue;
-      const size_t size = key.size() + data.size();
-      full = batch.records.size() >= records_max ||
-             (!batch.records.empty() && bytes + size > bytes_max);
-      if (full) {
-        next_time_ms = piece.extent.time_ms;
-        break;
-      }
-      bytes += size;
-      batch.records.push_back({counter, piece.extent.time_ms, key, data});
-      batch.next_counter = counter + 1;
     }
     batch.held.push_back(std::move(piece.held));
     if (full) break;
   }
   if (next_time_ms != 0) batch.behind_ms = std::max<int64_t>(1, clock_.NowMs() - next_time_ms);
   return batch;
+}
+
+Result<RecordCounter> EmbeddedLogStore::Impl::FindTime(ShardNumber shard, int64_t time_ms) {
+  Piece piece{};
+  {
+    std::shared_lock lock(index_mutex_);
+    const ShardState* state = index_.Find(shard);
+    if (state == nullptr) return Status::User("shard is not known: " + std::to_string(shard));
+    const auto at = std::lower_bound(
+        state->extents.begin(), state->extents.end(), time_ms,
+        [](const Extent& extent, int64_t time_ms) { return extent.last_time_ms < time_ms; });
+    if (at == state->extents.end()) return state->next_counter;
+    if (at->time_ms >= time_ms) return at->first_counter;
+    piece.extent = *at;
+    piece.segment = segments_.Find(at->generation);
+  }
+  // Somewhere inside: only an extent of a cluster has more than one time.
+  RETURN_IF_ERROR(LoadPiece(&piece));
+  RecordCounter counter = piece.extent.first_counter;
+  for (size_t at = 0; at < piece.extent.bytes;) {
+    RunHead head;
+    std::memcpy(&head, piece.bytes + at, sizeof(head));
+    if (head.time_ms >= time_ms) break;
+    counter += head.records;
+    at = AlignTo(at + sizeof(head) + head.body_bytes, 8);
+  }
+  return counter;
 }
 
 EmbeddedLogStore::EmbeddedLogStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -474,19 +558,15 @@ Result<ShardEnds> EmbeddedLogStore::Ends(ShardNumber shard) {
 }
 
 Result<RecordCounter> EmbeddedLogStore::FindTime(ShardNumber shard, int64_t time_ms) {
-  std::shared_lock lock(impl_->index_mutex_);
-  const ShardState* state = impl_->index_.Find(shard);
-  if (state == nullptr) return Status::User("shard is not known: " + std::to_string(shard));
-  const auto at = std::lower_bound(
-      state->extents.begin(), state->extents.end(), time_ms,
-      [](const Extent& extent, int64_t time_ms) { return extent.time_ms < time_ms; });
-  return at == state->extents.end() ? state->next_counter : at->first_counter;
+  return impl_->FindTime(shard, time_ms);
 }
+
+void EmbeddedLogStore::WaitUntilClustered() { impl_->clusterer_.Wait(); }
 
 EmbeddedLogCounts EmbeddedLogStore::counts() const {
   return {impl_->units_,           impl_->records_,
           impl_->bytes_written_,   impl_->bytes_read_,
-          impl_->segments_.count(), impl_->recovery_.units,
+          impl_->segments_.count(), impl_->segments_.Clusters().size(), impl_->recovery_.units,
           impl_->recovery_.torn_bytes};
 }
 

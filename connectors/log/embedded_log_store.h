@@ -40,13 +40,15 @@ struct EmbeddedLogCounts {
   uint64_t bytes_written = 0;
   uint64_t bytes_read_from_disk = 0;
   uint64_t segments = 0;
+  uint64_t clusters = 0;
   uint64_t recovered_units = 0;
   uint64_t torn_bytes = 0;
 };
 
 // Keeps the log in one folder of this machine: one append-only log shared by all shards, in segments
 // (log_format.h) that one thread writes, a group commit after the other. Reads are served from the
-// newest units in memory, else from disk through a sparse index that is kept in memory.
+// newest units in memory, else from disk through a sparse index that is kept in memory. A second thread
+// re-clusters old segments where that helps (cluster_file.h).
 class EmbeddedLogStore : public LogStore {
  public:
   using Shards = std::vector<std::pair<ShardNumber, int64_t>>;  // with their retention_ms
@@ -71,6 +73,8 @@ class EmbeddedLogStore : public LogStore {
   runtime::Result<RecordCounter> FindTime(ShardNumber shard, int64_t time_ms) override;
 
   EmbeddedLogCounts counts() const;
+  // Waits until the background has nothing left to re-cluster; for tests and benchmarks.
+  void WaitUntilClustered();
 
  private:
   class Impl;

@@ -29,7 +29,11 @@ namespace millrace::connectors {
 constexpr uint32_t kSegmentMagic = 0x47534c4d;  // "MLSG"
 constexpr uint32_t kUnitMagic = 0x4e554c4d;     // "MLUN"
 constexpr uint32_t kRunMagic = 0x4e524c4d;      // "MLRN"
+constexpr uint32_t kClusterMagic = 0x4c434c4d;  // "MLCL"
 constexpr uint32_t kFormatVersion = 1;
+// Clusters have this bit in their generation; their file is named by the rest.
+constexpr uint64_t kClusterBit = uint64_t{1} << 63;
+inline constexpr char kClusterEnding[] = ".cluster";
 
 struct SegmentHead {
   uint32_t magic;

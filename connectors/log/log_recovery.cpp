@@ -142,6 +142,7 @@ Status ApplyUnit(uint64_t generation, uint64_t unit_offset, const char* unit, Sh
                         static_cast<uint32_t>(sizeof(run) + run.body_bytes),
                         run.first_counter,
                         run.records,
+                        run.time_ms,
                         run.time_ms};
     const std::string_view body(unit + at + sizeof(run), run.body_bytes);
     switch (run.kind) {

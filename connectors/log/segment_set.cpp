@@ -59,14 +59,44 @@ Status SegmentSet::Roll(size_t length) {
 
 std::shared_ptr<SegmentSet::Segment> SegmentSet::Find(uint64_t generation) const {
   std::lock_guard lock(mutex_);
-  const auto found = segments_.find(generation);
-  return found == segments_.end() ? nullptr : found->second;
+  const auto& map = (generation & kClusterBit) != 0 ? clusters_ : segments_;
+  const auto found = map.find(generation);
+  return found == map.end() ? nullptr : found->second;
+}
+
+void SegmentSet::AdoptCluster(uint64_t generation, std::unique_ptr<SegmentFile> file) {
+  std::lock_guard lock(mutex_);
+  clusters_[generation] = std::make_shared<Segment>(Segment{generation, std::move(file)});
+}
+
+std::vector<uint64_t> SegmentSet::Clusters() const {
+  std::lock_guard lock(mutex_);
+  std::vector<uint64_t> generations;
+  for (const auto& [generation, cluster] : clusters_) generations.push_back(generation);
+  return generations;
+}
+
+Status SegmentSet::RemoveCluster(uint64_t generation) {
+  {
+    std::lock_guard lock(mutex_);
+    clusters_.erase(generation);
+  }
+  return folder_->Remove(SegmentName(generation & ~kClusterBit, kClusterEnding));
 }
 
 std::shared_ptr<SegmentSet::Segment> SegmentSet::Oldest() const {
   std::lock_guard lock(mutex_);
   if (segments_.empty() || segments_.begin()->second == active_) return nullptr;
   return segments_.begin()->second;
+}
+
+std::vector<uint64_t> SegmentSet::Sealed() const {
+  std::lock_guard lock(mutex_);
+  std::vector<uint64_t> generations;
+  for (const auto& [generation, segment] : segments_) {
+    if (segment != active_) generations.push_back(generation);
+  }
+  return generations;
 }
 
 Status SegmentSet::FreeOldest() {

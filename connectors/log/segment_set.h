@@ -12,8 +12,9 @@
 
 namespace millrace::connectors {
 
-// Keeps the segment files in order: the one being written, those before it, and spares. One thread
-// changes it (Roll, Free...); Find may be called from any.
+// Keeps the segment files in order: the one being written, those before it, and spares; and the
+// clusters. One thread changes the segments (Roll, Free...) and one adds clusters; Find may be called
+// from any.
 class SegmentSet {
  public:
   struct Segment {
@@ -43,8 +44,15 @@ class SegmentSet {
   uint64_t offset() const { return offset_; }
   void Advance(size_t length) { offset_ += length; }
 
-  // nullptr once freed.
+  // Clusters (cluster_file.h) are only read; they have generations of their own, from kClusterBit on.
+  void AdoptCluster(uint64_t generation, std::unique_ptr<SegmentFile> file);
+  std::vector<uint64_t> Clusters() const;
+  runtime::Status RemoveCluster(uint64_t generation);
+
+  // nullptr once freed. Segments and clusters.
   std::shared_ptr<Segment> Find(uint64_t generation) const;
+  // All segments but the one being written, oldest first.
+  std::vector<uint64_t> Sealed() const;
   // The oldest one that is not being written; nullptr if there is none.
   std::shared_ptr<Segment> Oldest() const;
   // Makes the oldest segment a spare, or removes it. REQUIRES: it is not the active one.
@@ -55,8 +63,9 @@ class SegmentSet {
   SegmentFolder* const folder_;
   const uint64_t size_bytes_;
   const size_t spares_max_;
-  mutable std::mutex mutex_;  // guards segments_
+  mutable std::mutex mutex_;  // guards the two maps
   std::map<uint64_t, std::shared_ptr<Segment>> segments_;
+  std::map<uint64_t, std::shared_ptr<Segment>> clusters_;
   std::shared_ptr<Segment> active_;
   uint64_t offset_ = UINT64_MAX;
   uint64_t last_generation_ = 0;

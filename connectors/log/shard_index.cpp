@@ -40,10 +40,30 @@ void ShardIndex::AddRecords(ShardNumber shard, const Extent& extent) {
   const auto found = shards_.find(shard);
   if (found == shards_.end()) return;
   ShardState& state = found->second;
+  state.next_counter = std::max(state.next_counter, extent.end_counter());
+  state.last_time_ms = std::max(state.last_time_ms, extent.last_time_ms);
+  if (Covers(state.extents, extent.first_counter)) return;
   Retain(extent);
-  state.extents.push_back(extent);
-  state.next_counter = std::max(state.next_counter, extent.first_counter + extent.records);
-  state.last_time_ms = extent.time_ms;
+  Insert(extent, &state.extents);
+}
+
+void ShardIndex::Insert(const Extent& extent, std::deque<Extent>* extents) {
+  if (extents->empty() || extents->back().first_counter < extent.first_counter) {
+    extents->push_back(extent);  // always, but for recovery with clusters
+    return;
+  }
+  const auto at = std::upper_bound(
+      extents->begin(), extents->end(), extent.first_counter,
+      [](RecordCounter counter, const Extent& other) { return counter < other.first_counter; });
+  extents->insert(at, extent);
+}
+
+bool ShardIndex::Covers(const std::deque<Extent>& extents, RecordCounter counter) {
+  if (extents.empty() || extents.back().end_counter() <= counter) return false;
+  const auto after = std::upper_bound(
+      extents.begin(), extents.end(), counter,
+      [](RecordCounter counter, const Extent& other) { return counter < other.first_counter; });
+  return after != extents.begin() && std::prev(after)->end_counter() > counter;
 }
 
 void ShardIndex::AddTransactionRecords(ShardNumber shard, uint64_t transaction,
@@ -98,14 +118,18 @@ void ShardIndex::ApplyCommit(const TransactionNote& note, int64_t time_ms) {
     if (part != record.extents.end()) {
       for (Extent extent : part->second) {
         extent.first_counter = counter;
-        extent.time_ms = time_ms;
+        extent.time_ms = extent.last_time_ms = time_ms;
         counter += extent.records;
-        state.extents.push_back(extent);  // already retained
+        if (Covers(state.extents, extent.first_counter)) {
+          Release(extent);
+        } else {
+          Insert(extent, &state.extents);  // already retained
+        }
       }
       record.extents.erase(part);
     }
     state.next_counter = std::max(state.next_counter, given.first_counter + given.records);
-    state.last_time_ms = time_ms;
+    state.last_time_ms = std::max(state.last_time_ms, time_ms);
   }
   ReleaseTransaction(&record);
   record.info.state = TransactionState::kCommitted;
@@ -152,7 +176,7 @@ std::vector<std::string> ShardIndex::OpenTransactionsBefore(int64_t begun_ms) co
 void ShardIndex::Expire(int64_t now_ms, int64_t forget_before_ms) {
   for (auto& [number, state] : shards_) {
     while (!state.extents.empty() &&
-           state.extents.front().time_ms < now_ms - state.retention_ms) {
+           state.extents.front().last_time_ms < now_ms - state.retention_ms) {
       Release(state.extents.front());
       state.extents.pop_front();
     }
@@ -164,9 +188,49 @@ void ShardIndex::Expire(int64_t now_ms, int64_t forget_before_ms) {
   }
 }
 
-int64_t ShardIndex::LiveRuns(uint64_t generation) const {
-  const auto found = live_runs_.find(generation);
-  return found == live_runs_.end() ? 0 : found->second;
+ShardIndex::Live ShardIndex::LiveIn(uint64_t generation) const {
+  const auto found = live_.find(generation);
+  return found == live_.end() ? Live{} : found->second;
+}
+
+std::map<ShardNumber, std::vector<Extent>> ShardIndex::ExtentsOf(uint64_t generation) const {
+  std::map<ShardNumber, std::vector<Extent>> found;
+  for (const auto& [shard, state] : shards_) {
+    for (const Extent& extent : state.extents) {
+      if (extent.generation == generation) found[shard].push_back(extent);
+    }
+  }
+  return found;
+}
+
+void ShardIndex::MoveExtents(ShardNumber shard, const std::vector<Extent>& from,
+                             const std::vector<Extent>& to) {
+  const auto found = shards_.find(shard);
+  if (found == shards_.end() || found->second.extents.empty()) return;
+  std::deque<Extent>& extents = found->second.extents;
+  const RecordCounter first_live = extents.front().first_counter;
+  std::deque<Extent> kept;
+  size_t next_from = 0;
+  for (const Extent& extent : extents) {
+    while (next_from < from.size() && from[next_from].first_counter < extent.first_counter) {
+      ++next_from;
+    }
+    if (next_from < from.size() && from[next_from].first_counter == extent.first_counter) {
+      Release(extent);
+    } else {
+      kept.push_back(extent);
+    }
+  }
+  std::deque<Extent> merged;
+  auto at = kept.begin();
+  for (const Extent& extent : to) {
+    if (extent.end_counter() <= first_live) continue;
+    Retain(extent);
+    while (at != kept.end() && at->first_counter < extent.first_counter) merged.push_back(*at++);
+    merged.push_back(extent);
+  }
+  merged.insert(merged.end(), at, kept.end());
+  extents = std::move(merged);
 }
 
 std::string ShardIndex::EncodeState() const {

@@ -12,14 +12,18 @@
 
 namespace millrace::connectors {
 
-// Where a run of one shard's records stands: one entry of the sparse index.
+// Where records of one shard stand: one entry of the sparse index. In a segment it is one run; in a
+// cluster several, one behind the other, with counters that go on without a gap.
 struct Extent {
-  uint64_t generation;  // of the segment
-  uint32_t offset;      // of the RunHead in the segment
-  uint32_t bytes;       // head and body
+  uint64_t generation;  // of the segment or cluster
+  uint32_t offset;      // of the (first) RunHead in the file
+  uint32_t bytes;       // heads and bodies
   RecordCounter first_counter;
   uint32_t records;
-  int64_t time_ms;
+  int64_t time_ms;       // of the first record
+  int64_t last_time_ms;  // of the last one
+
+  RecordCounter end_counter() const { return first_counter + records; }
 };
 
 struct ShardState {
@@ -44,7 +48,8 @@ class ShardIndex {
   void DropShard(ShardNumber shard);
   const ShardState* Find(ShardNumber shard) const;
 
-  // A run of visible or of invisible records was written. Shards that aren't declared are left out.
+  // Visible or invisible records were written. Shards that aren't declared are left out, and so are
+  // visible records that are known already, from a cluster.
   void AddRecords(ShardNumber shard, const Extent& extent);
   void AddTransactionRecords(ShardNumber shard, uint64_t transaction, const Extent& extent);
   // The three notes.
@@ -62,24 +67,45 @@ class ShardIndex {
   // Drops records older than their shard's retention, and ended transactions of before
   // `forget_before_ms`.
   void Expire(int64_t now_ms, int64_t forget_before_ms);
-  // Runs that still count, of visible records and open transactions, in a segment.
-  int64_t LiveRuns(uint64_t generation) const;
-  void ForgetSegment(uint64_t generation) { live_runs_.erase(generation); }
+  // Extents that still count, of visible records and open transactions, in a segment or cluster.
+  struct Live {
+    int64_t extents = 0;
+    int64_t bytes = 0;
+  };
+  Live LiveIn(uint64_t generation) const;
+  void ForgetSegment(uint64_t generation) { live_.erase(generation); }
+
+  // Visible extents of a segment by shard, in order of counters.
+  std::map<ShardNumber, std::vector<Extent>> ExtentsOf(uint64_t generation) const;
+  // The records of `from` (a subset of ExtentsOf one segment, at some earlier time) stand in `to` now,
+  // too. Those that were dropped meanwhile stay dropped.
+  void MoveExtents(ShardNumber shard, const std::vector<Extent>& from,
+                   const std::vector<Extent>& to);
 
   // What must outlive the segments: counters and ended transactions.
   std::string EncodeState() const;
   runtime::Status DecodeState(std::string_view bytes);
 
  private:
-  void Retain(const Extent& extent) { ++live_runs_[extent.generation]; }
-  void Release(const Extent& extent) { --live_runs_[extent.generation]; }
+  void Retain(const Extent& extent) {
+    Live& live = live_[extent.generation];
+    ++live.extents;
+    live.bytes += extent.bytes;
+  }
+  void Release(const Extent& extent) {
+    Live& live = live_[extent.generation];
+    --live.extents;
+    live.bytes -= extent.bytes;
+  }
+  static void Insert(const Extent& extent, std::deque<Extent>* extents);
+  static bool Covers(const std::deque<Extent>& extents, RecordCounter counter);
   void ReleaseTransaction(TransactionRecord* record);
   TransactionRecord& Named(const TransactionNote& note);
 
   std::unordered_map<ShardNumber, ShardState> shards_;
   std::map<std::string, TransactionRecord, std::less<>> transactions_;
   std::unordered_map<uint64_t, std::string> open_ids_;  // by number
-  std::unordered_map<uint64_t, int64_t> live_runs_;     // by generation
+  std::unordered_map<uint64_t, Live> live_;             // by generation
   std::unordered_map<ShardNumber, RecordCounter> saved_counters_;  // of shards not declared yet
   uint64_t last_transaction_ = 0;
 };

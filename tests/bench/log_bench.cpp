@@ -123,12 +123,14 @@ class Window {
   std::vector<RecordBatch> free_;
 };
 
-std::unique_ptr<EmbeddedLogStore> OpenStore(const std::string& directory, size_t cache_bytes) {
+std::unique_ptr<EmbeddedLogStore> OpenStore(const std::string& directory, size_t cache_bytes,
+                                            size_t segment_bytes = 128 << 20) {
   auto folder = OpenSegmentFolder(directory);
   Require(folder.ok(), folder.status().ToString());
   EmbeddedLogOptions options;
   options.spares_max = 64;
   options.cache_bytes = cache_bytes;
+  options.segment_bytes = segment_bytes;
   auto store = EmbeddedLogStore::Open(std::move(folder).value(), options, {});
   Require(store.ok(), store.status().ToString());
   return std::move(store).value();
@@ -214,7 +216,7 @@ void Raw(const std::string& directory, size_t record_bytes, double floor_bytes, 
 // One shard of 64 read from disk, after calls of few records one at a time: the worst case for a
 // shared log, since a shard's records stand far apart.
 void CatchUp(const std::string& directory, size_t records_per_call, size_t in_flight) {
-  auto store = OpenStore(directory, 0);
+  auto store = OpenStore(directory, 0, 16 << 20);
   for (ShardNumber i = 1; i <= kShards; ++i) store->DeclareShard(i, 1LL << 40);
   const std::string data = RandomBytes(1024);
   const size_t records = static_cast<size_t>(scale * 64000);
@@ -232,6 +234,7 @@ void CatchUp(const std::string& directory, size_t records_per_call, size_t in_fl
     });
   }
   window.Drain();
+  store->WaitUntilClustered();
   // What the device reads: whole pages, so drop the page cache of the files first.
   for (const auto& entry : std::filesystem::directory_iterator(directory)) {
     const int fd = ::open(entry.path().c_str(), O_RDONLY);

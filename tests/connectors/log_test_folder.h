@@ -48,7 +48,8 @@ struct Faults {
   std::atomic<bool> short_write{false};     // half of a write reaches the file, then ENOSPC
   std::atomic<bool> sync_fails{false};
   std::mutex mutex;
-  std::function<void()> before_write, after_sync;  // called by the store's thread, under the mutex
+  // Of segments: called by the store's writing thread, under the mutex.
+  std::function<void()> before_write, after_sync;
 };
 
 class FaultyFile : public SegmentFile {
@@ -61,7 +62,7 @@ class FaultyFile : public SegmentFile {
   runtime::Status WriteAt(uint64_t offset, size_t length, const char* from) override {
     {
       std::lock_guard lock(faults_->mutex);
-      if (faults_->before_write) faults_->before_write();
+      if (faults_->before_write && IsSegment()) faults_->before_write();
     }
     if (faults_->short_write) {
       const size_t half = length / 2 / kSegmentPageBytes * kSegmentPageBytes;
@@ -75,13 +76,14 @@ class FaultyFile : public SegmentFile {
     if (faults_->sync_fails) return runtime::Status::FromErrno("fdatasync", path(), EIO);
     const runtime::Status status = file_->Sync();
     std::lock_guard lock(faults_->mutex);
-    if (faults_->after_sync) faults_->after_sync();
+    if (faults_->after_sync && IsSegment()) faults_->after_sync();
     return status;
   }
   uint64_t size_bytes() const override { return file_->size_bytes(); }
   const std::string& path() const override { return file_->path(); }
 
  private:
+  bool IsSegment() const { return path().ends_with(".segment"); }
   std::unique_ptr<SegmentFile> file_;
   Faults* faults_;
 };
