@@ -14,8 +14,10 @@ namespace {
 
 using Family = std::span<const FunctionEntry> (*)();
 constexpr Family kFamilies[] = {
-    ArithmeticFunctions, CastFunctions,    ComparisonFunctions, ConditionalFunctions,
-    DecimalFunctions,    LogicFunctions,   SearchFunctions,     TemporalArithmeticFunctions,
+    ArithmeticFunctions, CastFunctions,   ComparisonFunctions, ConditionalFunctions,
+    DateFormatFunctions, DateTimeFunctions, DecimalFunctions,  LogicFunctions,
+    NumericFunctions,    PatternFunctions, SearchFunctions,    StringFunctions,
+    TemporalArithmeticFunctions,
 };
 
 }  // namespace

@@ -24,16 +24,14 @@ std::span<const FunctionEntry> ArithmeticFunctions();
 std::span<const FunctionEntry> CastFunctions();
 std::span<const FunctionEntry> ComparisonFunctions();
 std::span<const FunctionEntry> ConditionalFunctions();
+std::span<const FunctionEntry> DateFormatFunctions();
 std::span<const FunctionEntry> DateTimeFunctions();
 std::span<const FunctionEntry> DecimalFunctions();
-std::span<const FunctionEntry> HashFunctions();
 std::span<const FunctionEntry> LogicFunctions();
 std::span<const FunctionEntry> NumericFunctions();
 std::span<const FunctionEntry> PatternFunctions();
 std::span<const FunctionEntry> SearchFunctions();
 std::span<const FunctionEntry> StringFunctions();
 std::span<const FunctionEntry> TemporalArithmeticFunctions();
-std::span<const FunctionEntry> TextSearchFunctions();
-std::span<const FunctionEntry> NestedFunctions();
 
 }  // namespace millrace::operators

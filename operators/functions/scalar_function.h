@@ -388,7 +388,7 @@ class ScalarKernel : public Kernel {
 namespace scalar {
 
 template <typename... A, size_t... I>
-bool AcceptsAll(const CallShape& call, std::vector<LogicalType>* casts, std::index_sequence<I...>) {
+bool AcceptsAll(const CallShape& call, [[maybe_unused]] std::vector<LogicalType>* casts, std::index_sequence<I...>) {
   return (true && ... &&
           Accepts<typename Unwrap<A>::type>(call.operands[I].type, &(*casts)[I]));
 }
