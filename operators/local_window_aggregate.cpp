@@ -52,9 +52,6 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
   const bool counts_rows = retracts || windowing.slicing.kind == WindowKind::kHop;
   ASSIGN_OR_RETURN(AggregateSet aggregates,
                    AggregateSet::Make(std::move(calls), input, counts_rows, retracts));
-  if (!aggregates.views().empty()) {
-    return Status::User("DISTINCT in local window aggregates is not supported yet");
-  }
   const size_t wanted = grouping.size() + aggregates.fields().size() + aggregates.views().size() + 1;
   if (spec.output.size() != wanted) {
     return Status::User("output of a local window aggregate has " +
@@ -66,6 +63,21 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
     if (type.physical() != aggregates.fields()[i].type.physical()) {
       return Status::User("accumulator has another type than its output column: " +
                           aggregates.fields()[i].type.ToString() + ", " + type.ToString());
+    }
+  }
+  for (size_t v = 0; v < aggregates.views().size(); ++v) {
+    const DistinctView& view = aggregates.views()[v];
+    const LogicalType& have = spec.output[grouping.size() + aggregates.fields().size() + v].type;
+    if (view.arguments.size() != 1 || view.fields().size() != 1) {
+      return Status::User("DISTINCT of several columns, of more than 64 calls on one column, or of "
+                          "several with retraction is not supported in two phases");
+    }
+    const LogicalType& argument = input[static_cast<size_t>(view.arguments[0])].type;
+    if (have.kind() != runtime::TypeKind::kMap ||
+        have.children()[0].type.physical() != argument.physical() ||
+        have.children()[1].type.physical() != runtime::PhysicalType::kInt64) {
+      return Status::User("distinct column of a local window aggregate is no MAP<" +
+                          argument.ToString() + ", BIGINT>: " + have.ToString());
     }
   }
   return std::unique_ptr<runtime::Operator>(new LocalWindowAggregate(
@@ -81,6 +93,12 @@ LocalWindowAggregate::LocalWindowAggregate(std::vector<int> grouping, AggregateS
       accumulation_(&aggregates_),
       groups_(TypesOf(spec_.inputs[0], grouping_), aggregates_.fields()) {
   aggregates_.Bind(groups_.layout(), 0);
+  for (size_t v = 0; v < aggregates_.views().size(); ++v) {
+    const DistinctView& view = aggregates_.views()[v];
+    view_tables_.emplace_back(TypesOf(spec_.inputs[0], view.arguments), view.fields());
+    accumulation_.marker(v).Bind(view_tables_.back().layout());
+  }
+  entries_.resize(view_tables_.size());
 }
 
 Status LocalWindowAggregate::Open(runtime::OperatorContext& context) {
@@ -110,12 +128,49 @@ void LocalWindowAggregate::AddRows(const RowRange& rows) {
     }
     actions = actions_.data();
   }
+  const std::vector<int64_t> numbers(ids_.begin(), ids_.end());
+  for (size_t v = 0; v < view_tables_.size(); ++v) {
+    columns.clear();
+    for (int column : aggregates_.views()[v].arguments) {
+      columns.push_back(&rows.batch->column(column));
+    }
+    view_tables_[v].FindOrAdd(columns, rows.batch->selection(), rows.count, numbers.data(),
+                              ids_.data());
+    entries_[v].resize(ids_.size());
+    for (size_t i = 0; i < ids_.size(); ++i) entries_[v][i] = view_tables_[v].row(ids_[i]);
+    accumulation_.marker(v).Mark(rows, entries_[v].data(), actions);
+  }
   accumulation_.Add(rows, accumulators_.data(), actions, &groups_.arena());
+}
+
+void LocalWindowAggregate::AppendMaps(size_t view, int32_t count, VectorBuilder* out) {
+  const GroupTable& table = view_tables_[view];
+  for (int32_t group = flushed_; group < flushed_ + count; ++group) {
+    uint32_t length = 0;
+    for (int32_t id : sorted_[view][static_cast<size_t>(group)]) {
+      const uint8_t* entry = table.row(id);
+      if (accumulation_.marker(view).IsEmpty(entry)) continue;
+      VectorBuilder* keys[] = {&out->child(0)};
+      table.AppendKeys(std::span(&id, 1), keys);
+      AppendField(table.layout(), 0, &entry, 1, &out->child(1));
+      ++length;
+    }
+    out->AppendList(length);
+  }
 }
 
 Progress LocalWindowAggregate::Flush(Output& out) {
   const int32_t count =
       std::min(groups_.size() - flushed_, context_->settings().batch_rows);
+  if (flushed_ == 0) {
+    sorted_.assign(view_tables_.size(), {});
+    for (size_t v = 0; v < view_tables_.size(); ++v) {
+      sorted_[v].resize(static_cast<size_t>(groups_.size()));
+      for (int32_t id = 0; id < view_tables_[v].size(); ++id) {
+        sorted_[v][static_cast<size_t>(view_tables_[v].beside(id))].push_back(id);
+      }
+    }
+  }
   if (count > 0) {
     std::vector<VectorBuilder> builders;
     for (const runtime::Field& field : spec_.output) {
@@ -132,6 +187,9 @@ Progress LocalWindowAggregate::Flush(Output& out) {
       AppendField(groups_.layout(), static_cast<int>(field), rows.data(), count,
                   &builders[grouping_.size() + field]);
     }
+    for (size_t v = 0; v < view_tables_.size(); ++v) {
+      AppendMaps(v, count, &builders[grouping_.size() + aggregates_.fields().size() + v]);
+    }
     for (int32_t i = 0; i < count; ++i) builders.back().Append(groups_.beside(flushed_ + i));
     std::vector<VectorPtr> columns;
     for (VectorBuilder& builder : builders) columns.push_back(builder.Finish());
@@ -140,6 +198,8 @@ Progress LocalWindowAggregate::Flush(Output& out) {
   }
   if (flushed_ < groups_.size()) return Progress::kMore;
   groups_.Clear();
+  for (GroupTable& table : view_tables_) table.Clear();
+  sorted_.clear();
   flushed_ = 0;
   lowest_slice_ = INT64_MAX;
   return Progress::kNeedInput;

@@ -40,6 +40,7 @@ class LocalWindowAggregate : public runtime::Operator {
   void AddRows(const RowRange& rows);
   // Emits the next part of all partials; kMore while there is more.
   runtime::Progress Flush(runtime::Output& out);
+  void AppendMaps(size_t view, int32_t count, runtime::VectorBuilder* out);
 
   std::vector<int> grouping_;
   AggregateSet aggregates_;
@@ -47,6 +48,7 @@ class LocalWindowAggregate : public runtime::Operator {
   runtime::OperatorSpec spec_;
   Accumulation accumulation_;
   GroupTable groups_;
+  std::vector<GroupTable> view_tables_;  // values of a distinct view; beside them the group's number
   runtime::OperatorContext* context_ = nullptr;
   int64_t lowest_slice_ = INT64_MAX;
   bool added_ = false;      // the batch in Process is in groups_
@@ -56,6 +58,8 @@ class LocalWindowAggregate : public runtime::Operator {
   std::vector<int32_t> ids_;
   std::vector<uint8_t*> accumulators_;
   std::vector<uint8_t> actions_;
+  std::vector<std::vector<uint8_t*>> entries_;           // by view
+  std::vector<std::vector<std::vector<int32_t>>> sorted_;  // by view and group, while flushing
 };
 
 }  // namespace millrace::operators

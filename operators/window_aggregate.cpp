@@ -93,9 +93,6 @@ Result<std::unique_ptr<runtime::Operator>> WindowAggregate::Make(
   const bool counts_rows = retracts || windowing.slicing.kind == WindowKind::kHop;
   ASSIGN_OR_RETURN(AggregateSet aggregates,
                    AggregateSet::Make(std::move(calls), row, counts_rows, retracts));
-  if (windowing.is_shared() || !aggregates.views().empty()) {
-    return Status::User("HOP, CUMULATE and DISTINCT in window aggregates are not supported yet");
-  }
   if (config.is_global) {
     const size_t wanted =
         config.grouping.size() + aggregates.fields().size() + aggregates.views().size() + 1;
@@ -110,29 +107,50 @@ Result<std::unique_ptr<runtime::Operator>> WindowAggregate::Make(
                             have.ToString() + ", " + aggregates.fields()[i].type.ToString());
       }
     }
+    for (size_t v = 0; v < aggregates.views().size(); ++v) {
+      const DistinctView& view = aggregates.views()[v];
+      const LogicalType& have = input[config.grouping.size() + aggregates.fields().size() + v].type;
+      if (view.arguments.size() != 1 || view.fields().size() != 1) {
+        return Status::User("DISTINCT of several columns, of more than 64 calls on one column, or "
+                            "of several with retraction is not supported in two phases");
+      }
+      const LogicalType& argument = row[static_cast<size_t>(view.arguments[0])].type;
+      if (have.kind() != TypeKind::kMap ||
+          have.children()[0].type.physical() != argument.physical() ||
+          have.children()[1].type.physical() != runtime::PhysicalType::kInt64) {
+        return Status::User("distinct column of a global window aggregate is no MAP<" +
+                            argument.ToString() + ", BIGINT>: " + have.ToString());
+      }
+    }
   }
   return std::unique_ptr<runtime::Operator>(new WindowAggregate(
-      std::move(config), std::move(aggregates), std::move(clock), spec));
+      std::move(config), std::move(row), std::move(aggregates), std::move(clock), spec));
 }
 
-WindowAggregate::WindowAggregate(Config config, AggregateSet aggregates, SliceClock clock,
-                                 runtime::OperatorSpec spec)
+WindowAggregate::WindowAggregate(Config config, RowType row, AggregateSet aggregates,
+                                 SliceClock clock, runtime::OperatorSpec spec)
     : config_(std::move(config)),
+      row_(std::move(row)),
       aggregates_(std::move(aggregates)),
       clock_(std::move(clock)),
       spec_(std::move(spec)),
       accumulation_(&aggregates_),
-      partial_readers_(2 * aggregates_.fields().size()) {
+      partial_readers_(2 * aggregates_.fields().size()),
+      map_entries_(aggregates_.views().size()) {
   // If zeros are every function's value of no input, new rows need no care.
   state_row_ = aggregates_.fields();
   const RowLayout layout(state_row_);
   aggregates_.Bind(layout, 0);
   std::vector<uint64_t> words(layout.size_bytes() / 8 + 1, 0);
-  auto* row = reinterpret_cast<uint8_t*>(words.data());
-  aggregates_.Initialize(&row, 1);
+  auto* zeros = reinterpret_cast<uint8_t*>(words.data());
+  aggregates_.Initialize(&zeros, 1);
   if (std::any_of(words.begin(), words.end(), [](uint64_t word) { return word != 0; })) {
     exists_field_ = static_cast<int>(state_row_.size());
     state_row_.push_back({"exists", LogicalType(TypeKind::kBoolean, false)});
+  }
+  if (clock_.windowing().is_shared()) {
+    merger_.emplace(&aggregates_, &accumulation_, KeyTypes(), state_row_, exists_field_, row_,
+                    kAccumulators);
   }
 }
 
@@ -152,6 +170,18 @@ std::vector<StateSpec> WindowAggregate::States() const {
   specs[kAccumulators].kind = StateKind::kSliced;
   specs[kAccumulators].key_types = KeyTypes();
   specs[kAccumulators].value = state_row_;
+  for (size_t v = 0; v < aggregates_.views().size(); ++v) {
+    const DistinctView& view = aggregates_.views()[v];
+    StateSpec& spec = specs.emplace_back();
+    spec.name = "distinctAcc_" + std::to_string(v);
+    spec.kind = StateKind::kSliced;
+    spec.key_types = KeyTypes();
+    for (int column : view.arguments) {
+      spec.key_types.push_back(row_[static_cast<size_t>(column)].type);
+    }
+    spec.key_group_columns = static_cast<int>(config_.grouping.size());
+    spec.value = view.fields();
+  }
   return specs;
 }
 
@@ -159,6 +189,9 @@ Status WindowAggregate::Open(runtime::OperatorContext& context) {
   context_ = &context;
   late_rows_ = &context.metrics().counter("numLateRecordsDropped");
   aggregates_.Bind(context.keyed(kAccumulators).layout(), 0);
+  for (size_t v = 0; v < accumulation_.num_views(); ++v) {
+    accumulation_.marker(v).Bind(context.keyed(kFirstView + static_cast<int>(v)).layout());
+  }
   // As Flink: the lowest watermark of all subtasks that were.
   int64_t lowest = runtime::kMaxTimestamp;
   bool any = false;
@@ -178,7 +211,11 @@ Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& 
   active_ = &batch;
   kept_ = nullptr;
   const RowRange all{&batch, 0, batch.num_rows()};
-  RETURN_IF_ERROR(clock_.Assign(all, context_->now_ms(), &slices_));
+  // Processing time may not go back behind what has fired.
+  const int64_t now_ms = progress_ == runtime::kMinTimestamp || clock_.windowing().is_rowtime
+                             ? context_->now_ms()
+                             : std::max(context_->now_ms(), progress_ + 1);
+  RETURN_IF_ERROR(clock_.Assign(all, now_ms, &slices_));
   const Windowing& windowing = clock_.windowing();
   const int64_t lowest = slices_.empty() ? 0 : *std::min_element(slices_.begin(), slices_.end());
   if (windowing.is_rowtime && clock_.IsFired(lowest, progress_)) {
@@ -214,7 +251,81 @@ Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& 
   names.key_groups = active_->key_groups();
   names.slices = slices_.data();
   requests.Add(kAccumulators, runtime::Access::kUpsert, names);
+  for (int v = 0; v < static_cast<int>(aggregates_.views().size()); ++v) {
+    if (config_.is_global) {
+      NameMapEntries(v, requests);
+      continue;
+    }
+    std::vector<const Vector*> with_value = columns;
+    for (int column : aggregates_.views()[static_cast<size_t>(v)].arguments) {
+      with_value.push_back(&active_->column(column));
+    }
+    names.columns = with_value;
+    requests.Add(kFirstView + v, runtime::Access::kUpsert, names);
+  }
   return Status::Ok();
+}
+
+void WindowAggregate::NameMapEntries(int view, runtime::KeyRequests& requests) {
+  MapEntries& entries = map_entries_[static_cast<size_t>(view)];
+  entries = {};
+  const auto column = static_cast<int>(config_.grouping.size() + aggregates_.fields().size()) + view;
+  const Vector& maps = active_->column(column);
+  const Vector& values = *maps.children()[0];
+  const Vector& counts = *maps.children()[1];
+  std::vector<int32_t> physical;  // of the map's row
+  std::vector<int32_t> elements;
+  for (int32_t i = 0; i < active_->num_rows(); ++i) {
+    const int32_t row = active_->PhysicalRow(i);
+    if (maps.IsNull(row)) continue;
+    const auto range = maps.At<runtime::ListRange>(row);
+    for (uint32_t k = 0; k < range.length; ++k) {
+      const auto element = static_cast<int32_t>(range.offset + k);
+      physical.push_back(row);
+      elements.push_back(element);
+      entries.parents.push_back(i);
+      entries.slices.push_back(slices_[static_cast<size_t>(i)]);
+      entries.counts.push_back(counts.At<int64_t>(element));
+    }
+  }
+  const auto count = static_cast<int32_t>(elements.size());
+  const auto gather = [&](const Vector& from, const LogicalType& type,
+                          const std::vector<int32_t>& rows) {
+    VectorBuilder builder(context_->pool(), type, count);
+    builder.AppendRows(from, rows.data(), count, VectorBuilder::Strings::kKeep);
+    entries.keys.push_back(builder.Finish());
+    entries.columns.push_back(entries.keys.back().get());
+  };
+  for (int key : config_.grouping) {
+    gather(active_->column(key), spec_.inputs[0][static_cast<size_t>(key)].type, physical);
+  }
+  const int argument = aggregates_.views()[static_cast<size_t>(view)].arguments[0];
+  gather(values, row_[static_cast<size_t>(argument)].type, elements);
+  runtime::KeyNames names;
+  names.columns = entries.columns;
+  names.count = count;
+  names.slices = entries.slices.data();
+  requests.Add(kFirstView + view, runtime::Access::kUpsert, names);
+}
+
+void WindowAggregate::AddMapEntries(int view, uint8_t* const* accumulators) {
+  const MapEntries& entries = map_entries_[static_cast<size_t>(view)];
+  const size_t count = entries.parents.size();
+  const RowLayout& layout = context_->keyed(kFirstView + view).layout();
+  const size_t words = layout.size_bytes() / 8;
+  entry_words_.assign(count * words, 0);
+  entry_rows_.resize(count);
+  entry_accumulators_.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    auto* row = reinterpret_cast<uint8_t*>(entry_words_.data() + i * words);
+    RowLayout::Store(row, layout.OffsetOf(0), entries.counts[i]);
+    entry_rows_[i] = row;
+    entry_accumulators_[i] = accumulators[entries.parents[i]];
+  }
+  accumulation_.MergeView(static_cast<size_t>(view), static_cast<int32_t>(count),
+                          entry_accumulators_.data(), context_->rows(kFirstView + view),
+                          entry_rows_.data(), entries.columns.back(),
+                          &context_->keyed(kAccumulators).arena());
 }
 
 const uint8_t* WindowAggregate::ActionsFor(const RowRange& rows, uint8_t* const* accumulators) {
@@ -249,6 +360,7 @@ void WindowAggregate::AddPartials(const RowRange& rows, uint8_t* const* accumula
   }
   PartialColumns partials;
   for (int f = 0; f < aggregates_.num_functions(); ++f) {
+    if (aggregates_.is_distinct(f)) continue;
     partials.values.clear();
     partials.valid.clear();
     for (int k = 0; k < aggregates_.num_fields(f); ++k) {
@@ -261,6 +373,9 @@ void WindowAggregate::AddPartials(const RowRange& rows, uint8_t* const* accumula
     aggregates_.function(f).MergeColumns(accumulators, partials, rows.count,
                                          &context_->keyed(kAccumulators).arena());
   }
+  for (int v = 0; v < static_cast<int>(aggregates_.views().size()); ++v) {
+    AddMapEntries(v, accumulators);
+  }
 }
 
 Result<Progress> WindowAggregate::Process(int, const BatchPtr&, Output&) {
@@ -270,8 +385,12 @@ Result<Progress> WindowAggregate::Process(int, const BatchPtr&, Output&) {
     if (config_.is_global) {
       AddPartials(rows, accumulators);
     } else {
-      accumulation_.Add(rows, accumulators, ActionsFor(rows, accumulators),
-                        &context_->keyed(kAccumulators).arena());
+      const uint8_t* actions = ActionsFor(rows, accumulators);
+      for (size_t v = 0; v < accumulation_.num_views(); ++v) {
+        accumulation_.marker(v).Mark(rows, context_->rows(kFirstView + static_cast<int>(v)),
+                                     actions);
+      }
+      accumulation_.Add(rows, accumulators, actions, &context_->keyed(kAccumulators).arena());
     }
     if (!clock_.windowing().is_rowtime) {
       context_->SetProcessingTimer(clock_.TriggerTime(slices_[0]) + 1);
@@ -284,27 +403,102 @@ Result<Progress> WindowAggregate::Process(int, const BatchPtr&, Output&) {
 
 void WindowAggregate::SetTimer() {
   if (clock_.windowing().is_rowtime) return;
-  const std::vector<int64_t> slices = context_->keyed(kAccumulators).Slices();
-  if (!slices.empty()) context_->SetProcessingTimer(clock_.TriggerTime(slices[0]) + 1);
+  int64_t window_end = 0;
+  NextWindow(INT64_MAX, &window_end);
+  if (window_end != INT64_MAX) context_->SetProcessingTimer(clock_.TriggerTime(window_end) + 1);
+}
+
+int64_t WindowAggregate::FirstUnfired() {
+  const int64_t step = clock_.windowing().slicing.step_ms;
+  int64_t first = INT64_MIN;
+  if (progress_ == runtime::kMaxTimestamp) return INT64_MAX;
+  if (progress_ != runtime::kMinTimestamp) {
+    first = clock_.windowing().slicing.SliceEnd(clock_.ToLocal(progress_));
+    while (clock_.IsFired(first, progress_)) first += step;
+    while (!clock_.IsFired(first - step, progress_)) first -= step;
+  }
+  return fired_end_ == INT64_MIN ? first : std::max(first, fired_end_ + step);
 }
 
 bool WindowAggregate::NextWindow(int64_t progress, int64_t* window_end) {
+  *window_end = INT64_MAX;
   const std::vector<int64_t> slices = context_->keyed(kAccumulators).Slices();
   if (slices.empty()) return false;
-  *window_end = slices[0];
+  const Windowing& windowing = clock_.windowing();
+  if (!windowing.is_shared()) {
+    *window_end = slices[0];
+  } else {
+    const int64_t unfired = FirstUnfired();
+    for (int64_t slice : slices) {
+      const int64_t end = std::max(slice, unfired);
+      if (end <= windowing.LastWindowEnd(slice)) *window_end = std::min(*window_end, end);
+    }
+  }
   return clock_.IsFired(*window_end, progress);
 }
 
-void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, Output& out,
-                               const std::vector<VectorPtr>* keys) {
+void WindowAggregate::BeginWindow(int64_t window_end) {
+  Firing& firing = *firing_;
+  const Windowing& windowing = clock_.windowing();
+  const WindowSlicing& slicing = windowing.slicing;
+  firing.window_end = window_end;
+  firing.to_merge.clear();
+  firing.merged = 0;
+  firing.merge_into.reset();
+  firing.emitted_slice = window_end;
+  firing.cursor = {};
+  firing.emitted = 0;
+  firing.step = Firing::Step::kEmit;
+  if (!windowing.is_shared()) return;
+  const std::vector<int64_t> slices = context_->keyed(kAccumulators).Slices();
+  if (slicing.kind == WindowKind::kCumulate) {
+    const int64_t first = slicing.FirstSliceEnd(window_end);
+    firing.emitted_slice = first;
+    if (first == window_end || !std::binary_search(slices.begin(), slices.end(), window_end)) return;
+    firing.merge_into = first;
+    firing.to_merge.push_back(window_end);
+  } else {
+    const int64_t start = slicing.WindowStart(window_end);
+    for (int64_t slice : slices) {
+      if (slice > start && slice <= window_end) firing.to_merge.push_back(slice);
+    }
+    if (firing.to_merge.size() <= 1) {
+      // A lone slice is emitted as it lies.
+      if (!firing.to_merge.empty()) firing.emitted_slice = firing.to_merge[0];
+      return;
+    }
+    firing.emitted_slice.reset();
+  }
+  firing.step = Firing::Step::kMerge;
+}
+
+Result<Readiness> WindowAggregate::MergeSome(bool* done) {
+  bool slice_done = false;
+  ASSIGN_OR_RETURN(const Readiness ready,
+                   merger_->Step(*context_, firing_->to_merge[firing_->merged],
+                                 firing_->merge_into, &slice_done));
+  if (slice_done) ++firing_->merged;
+  *done = firing_->merged == firing_->to_merge.size();
+  return ready;
+}
+
+void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, const std::vector<int32_t>* ids,
+                               Output& out) {
+  std::vector<int32_t> kept_ids;
   if (aggregates_.count_star() >= 0) {
     // Windows whose rows were all taken back are empty.
     const uint32_t offset = context_->keyed(kAccumulators)
                                 .layout()
                                 .OffsetOf(aggregates_.first_field(aggregates_.count_star()));
-    std::erase_if(rows, [&](const uint8_t* row) {
-      return RowLayout::Load<int64_t>(row, offset) == 0;
-    });
+    size_t kept = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      if (RowLayout::Load<int64_t>(rows[i], offset) == 0) continue;
+      if (ids != nullptr) kept_ids.push_back((*ids)[i]);
+      rows[kept++] = rows[i];
+    }
+    rows.resize(kept);
+  } else if (ids != nullptr) {
+    kept_ids = *ids;
   }
   if (rows.empty()) return;
   const auto count = static_cast<int32_t>(rows.size());
@@ -316,7 +510,11 @@ void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, Output& out,
     builders.emplace_back(context_->pool(), spec_.output[c].type, count);
   }
   for (size_t c = 0; c < num_keys; ++c) key_builders.push_back(&builders[c]);
-  context_->keyed(kAccumulators).ReadKeys(rows, key_builders);
+  if (ids != nullptr) {
+    merger_->groups().AppendKeys(kept_ids, key_builders);
+  } else {
+    context_->keyed(kAccumulators).ReadKeys(rows, key_builders);
+  }
   for (size_t f = 0; f < aggregates_.calls().size(); ++f) {
     aggregates_.function(static_cast<int>(f)).AppendResults(rows.data(), count,
                                                             &builders[num_keys + f]);
@@ -342,21 +540,56 @@ void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, Output& out,
   out.Emit(std::make_shared<Batch>(std::move(columns), count));
 }
 
-Result<Readiness> WindowAggregate::EmitScanned(Output& out, bool* done) {
-  std::vector<uint8_t*> rows(static_cast<size_t>(context_->settings().batch_rows));
+Result<Readiness> WindowAggregate::EmitSome(Output& out, bool* done) {
+  const int32_t most = context_->settings().batch_rows;
+  std::vector<uint8_t*> rows(static_cast<size_t>(most));
+  if (!firing_->emitted_slice) {
+    GroupTable& groups = merger_->groups();
+    const int32_t count = std::min(most, groups.size() - firing_->emitted);
+    std::vector<int32_t> ids(static_cast<size_t>(count));
+    rows.resize(ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      ids[i] = firing_->emitted++;
+      rows[i] = groups.row(ids[i]);
+    }
+    EmitRows(std::move(rows), &ids, out);
+    *done = firing_->emitted == groups.size();
+    return Readiness::kReady;
+  }
   int32_t count = 0;
   ASSIGN_OR_RETURN(const Readiness ready,
                    context_->keyed(kAccumulators)
-                       .Scan(&firing_->cursor, firing_->window_end, rows, &count));
+                       .Scan(&firing_->cursor, *firing_->emitted_slice, rows, &count));
   if (ready == Readiness::kPending) return ready;
   rows.resize(static_cast<size_t>(count));
-  EmitRows(std::move(rows), out, nullptr);
+  EmitRows(std::move(rows), nullptr, out);
   *done = firing_->cursor.done;
   return ready;
 }
 
-void WindowAggregate::DropFired() {
-  context_->keyed(kAccumulators).DropSlice(firing_->window_end);
+void WindowAggregate::DropSlice(int64_t slice) {
+  for (int table = 0; table <= static_cast<int>(aggregates_.views().size()); ++table) {
+    context_->keyed(kAccumulators + table).DropSlice(slice);
+  }
+}
+
+void WindowAggregate::EndWindow() {
+  const Windowing& windowing = clock_.windowing();
+  const WindowSlicing& slicing = windowing.slicing;
+  const int64_t end = firing_->window_end;
+  if (!windowing.is_shared()) {
+    DropSlice(end);
+  } else if (slicing.kind == WindowKind::kHop) {
+    // No later window has the first slice.
+    DropSlice(slicing.WindowStart(end) + slicing.slice_ms());
+    merger_->ClearGroups();
+  } else {
+    const int64_t first = slicing.FirstSliceEnd(end);
+    if (end != first) DropSlice(end);
+    if (end == slicing.LastWindowEnd(end)) DropSlice(first);
+  }
+  fired_end_ = std::max(fired_end_, end);
+  firing_->step = Firing::Step::kNone;
 }
 
 Result<Progress> WindowAggregate::Fire(int64_t progress, Output& out) {
@@ -364,7 +597,8 @@ Result<Progress> WindowAggregate::Fire(int64_t progress, Output& out) {
     firing_.emplace();
     firing_->progress = progress;
   }
-  while (out.empty()) {
+  // Pieces of a merge are as small as a batch: stop after some of them.
+  for (int pieces = 0; out.empty() && pieces < 4; ++pieces) {
     if (firing_->step == Firing::Step::kNone) {
       int64_t window_end = 0;
       if (!NextWindow(firing_->progress, &window_end)) {
@@ -373,17 +607,17 @@ Result<Progress> WindowAggregate::Fire(int64_t progress, Output& out) {
         SetTimer();
         return Progress::kNeedInput;
       }
-      firing_->window_end = window_end;
-      firing_->cursor = {};
-      firing_->step = Firing::Step::kEmit;
+      BeginWindow(window_end);
     }
     bool done = false;
-    ASSIGN_OR_RETURN(const Readiness ready, EmitScanned(out, &done));
+    const bool merging = firing_->step == Firing::Step::kMerge;
+    ASSIGN_OR_RETURN(const Readiness ready, merging ? MergeSome(&done) : EmitSome(out, &done));
     if (ready == Readiness::kPending) return Progress::kBlocked;
-    if (done) {
-      DropFired();
-      fired_end_ = firing_->window_end;
-      firing_->step = Firing::Step::kNone;
+    if (!done) continue;
+    if (merging) {
+      firing_->step = Firing::Step::kEmit;
+    } else {
+      EndWindow();
     }
   }
   return Progress::kMore;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "operators/aggregate/aggregate_set.h"
+#include "operators/slice_merger.h"
 #include "operators/slicing.h"
 #include "runtime/api/operator.h"
 
@@ -54,31 +55,52 @@ class WindowAggregate : public runtime::Operator {
   };
   // What is being fired, over the calls of one OnWatermark or OnTimer.
   struct Firing {
+    enum class Step : uint8_t { kNone, kMerge, kEmit };
     int64_t progress = 0;
     int64_t window_end = INT64_MIN;
-    enum class Step : uint8_t { kNone, kMerge, kEmit } step = Step::kNone;
+    Step step = Step::kNone;
+    std::vector<int64_t> to_merge;        // slices, into merge_into or memory
+    size_t merged = 0;
+    std::optional<int64_t> merge_into;
+    std::optional<int64_t> emitted_slice;  // none: what was merged in memory
     runtime::ScanCursor cursor;
-    int32_t emitted = 0;  // HOP: rows of the merged table that are done
+    int32_t emitted = 0;                  // rows in memory that are done
+  };
+  // The values of one distinct view of a global aggregate's batch, out of their maps.
+  struct MapEntries {
+    std::vector<runtime::VectorPtr> keys;  // grouping columns, then the value
+    std::vector<const runtime::Vector*> columns;
+    std::vector<int32_t> parents;          // row of the batch
+    std::vector<int64_t> slices;
+    std::vector<int64_t> counts;
   };
 
-  WindowAggregate(Config config, AggregateSet aggregates, SliceClock clock,
+  WindowAggregate(Config config, runtime::RowType row, AggregateSet aggregates, SliceClock clock,
                   runtime::OperatorSpec spec);
 
   runtime::Result<runtime::Progress> Fire(int64_t progress, runtime::Output& out);
   // Finds the next window that is due and not fired. False: none.
   bool NextWindow(int64_t progress, int64_t* window_end);
-  // Emits rows of the window; false: the step goes on later.
-  runtime::Result<runtime::Readiness> EmitScanned(runtime::Output& out, bool* done);
-  void EmitRows(std::vector<uint8_t*> rows, runtime::Output& out,
-                const std::vector<runtime::VectorPtr>* keys);
-  void DropFired();
+  // The least window end that has not fired.
+  int64_t FirstUnfired();
+  void BeginWindow(int64_t window_end);
+  // Each does a piece of its step; *done after the last one.
+  runtime::Result<runtime::Readiness> MergeSome(bool* done);
+  runtime::Result<runtime::Readiness> EmitSome(runtime::Output& out, bool* done);
+  // `ids`: numbers of the rows, which lie in memory; null: they lie in state.
+  void EmitRows(std::vector<uint8_t*> rows, const std::vector<int32_t>* ids, runtime::Output& out);
+  void EndWindow();
+  void DropSlice(int64_t slice);
   void SetTimer();
+  void NameMapEntries(int view, runtime::KeyRequests& requests);
+  void AddMapEntries(int view, uint8_t* const* accumulators);
   std::vector<runtime::LogicalType> KeyTypes() const;
   // Marks new rows in actions_ and gives them their first value. Null: nothing special.
   const uint8_t* ActionsFor(const RowRange& rows, uint8_t* const* accumulators);
   void AddPartials(const RowRange& rows, uint8_t* const* accumulators);
 
   Config config_;
+  runtime::RowType row_;    // that the calls' columns belong to
   AggregateSet aggregates_;
   SliceClock clock_;
   runtime::OperatorSpec spec_;
@@ -91,6 +113,7 @@ class WindowAggregate : public runtime::Operator {
   int64_t progress_ = runtime::kMinTimestamp;  // windows up to here have fired
   int64_t fired_end_ = INT64_MIN;              // the last window that fired
   std::optional<Firing> firing_;
+  std::optional<SliceMerger> merger_;          // shared slices only
 
   // The batch in work: rows that are not late, their target slices.
   runtime::BatchPtr kept_;
@@ -98,6 +121,10 @@ class WindowAggregate : public runtime::Operator {
   std::vector<int64_t> slices_;
   std::vector<uint8_t> actions_;
   std::vector<LaneReader> partial_readers_;
+  std::vector<MapEntries> map_entries_;        // by view; global only
+  std::vector<uint8_t*> entry_accumulators_;
+  std::vector<uint64_t> entry_words_;
+  std::vector<const uint8_t*> entry_rows_;
 };
 
 }  // namespace millrace::operators

@@ -23,7 +23,8 @@ DistinctMarker::DistinctMarker(const std::vector<AggregateCall>& calls, Distinct
     : view_(std::move(view)),
       layout_(view_.fields()),
       readers_(view_.calls.size()),
-      use_(view_.calls.size()) {
+      use_(view_.calls.size()),
+      actions_(view_.calls.size()) {
   filtered_ = true;
   for (int call : view_.calls) {
     filters_.push_back(calls[static_cast<size_t>(call)].filter);
@@ -53,6 +54,30 @@ void DistinctMarker::Mark(const RowRange& rows, uint8_t* const* entries, const u
         use[i] = value == 0;
         RowLayout::Store(entries[i], offset, value + 1);
       }
+    }
+  }
+}
+
+void DistinctMarker::Merge(uint8_t* const* entries, const uint8_t* const* others, int32_t count) {
+  for (size_t k = 0; k < filters_.size(); ++k) {
+    use_[k].resize(static_cast<size_t>(count) + 1);
+    actions_[k].assign(static_cast<size_t>(count) + 1, kPlain);
+    uint8_t* use = use_[k].data();
+    const uint32_t offset = layout_.OffsetOf(static_cast<int>(view_.retracts ? k : k / 64));
+    const uint64_t bit = uint64_t{1} << (k % 64);
+    for (int32_t i = 0; i < count; ++i) {
+      if (!view_.retracts) {
+        const auto mine = RowLayout::Load<uint64_t>(entries[i], offset);
+        const uint64_t other = RowLayout::Load<uint64_t>(others[i], offset) & bit;
+        use[i] = other != 0 && (mine & bit) == 0;
+        RowLayout::Store(entries[i], offset, mine | other);
+        continue;
+      }
+      const auto mine = RowLayout::Load<int64_t>(entries[i], offset);
+      const int64_t sum = mine + RowLayout::Load<int64_t>(others[i], offset);
+      use[i] = (mine > 0) != (sum > 0);
+      if (sum <= 0) actions_[k][static_cast<size_t>(i)] = kRetract;
+      RowLayout::Store(entries[i], offset, sum);
     }
   }
 }
@@ -93,7 +118,8 @@ Result<AggregateSet> AggregateSet::Make(std::vector<AggregateCall> calls, const 
       set.fields_.push_back(std::move(field));
     }
     set.functions_.push_back(std::move(function).value());
-    if (!call.distinct || call.arguments.empty()) continue;
+    set.is_distinct_.push_back(call.distinct && !call.arguments.empty());
+    if (!set.is_distinct_.back()) continue;
     DistinctView* view = nullptr;
     for (DistinctView& known : set.views_) {
       if (known.arguments == call.arguments) view = &known;
@@ -127,7 +153,9 @@ void AggregateSet::Initialize(uint8_t* const* rows, int32_t count) const {
 
 void AggregateSet::MergeRows(uint8_t* const* rows, const uint8_t* const* others, int32_t count,
                              runtime::StateArena* arena) const {
-  for (const auto& function : functions_) function->MergeRows(rows, others, count, arena);
+  for (size_t i = 0; i < functions_.size(); ++i) {
+    if (!is_distinct_[i]) functions_[i]->MergeRows(rows, others, count, arena);
+  }
 }
 
 Accumulation::Accumulation(const AggregateSet* set)
@@ -161,6 +189,32 @@ Lanes Accumulation::LanesOf(int call, const RowRange& rows) {
   }
   lanes.use = use;
   return lanes;
+}
+
+void Accumulation::MergeView(size_t view, int32_t count, uint8_t* const* accumulators,
+                             uint8_t* const* entries, const uint8_t* const* others,
+                             const runtime::Vector* values, runtime::StateArena* arena) {
+  DistinctMarker& marker = markers_[view];
+  marker.Merge(entries, others, count);
+  // The values as rows of a batch, so that they are read as arguments are.
+  const runtime::Batch batch({std::make_shared<runtime::Vector>(*values)}, count);
+  const RowRange rows{&batch, 0, count};
+  UpdateRows update;
+  update.accumulators = accumulators;
+  update.count = count;
+  update.arena = arena;
+  for (size_t k = 0; k < marker.view().calls.size(); ++k) {
+    const int call = marker.view().calls[k];
+    uint8_t* use = marker.use(k);
+    MaskNulls(rows, *values, use);
+    update.lanes.use = use;
+    update.lanes.values = nullptr;
+    if (set_->calls()[static_cast<size_t>(call)].kind != AggregateKind::kCount) {
+      update.lanes.values = readers_[static_cast<size_t>(call)].ReadValues(rows, *values);
+    }
+    update.actions = marker.view().retracts ? marker.actions(k) : nullptr;
+    set_->function(call).Update(update);
+  }
 }
 
 void Accumulation::Add(const RowRange& rows, uint8_t* const* accumulators, const uint8_t* actions,

@@ -33,6 +33,11 @@ class DistinctMarker {
   void Mark(const RowRange& rows, uint8_t* const* entries, const uint8_t* actions);
   // Bytes of the last Mark for the `index`-th call of the view: 1 where it counts the row.
   uint8_t* use(size_t index) { return use_[index].data(); }
+  // Adds what others[i] counted to entries[i], and marks where a call counts the value now.
+  // actions() says then where a call takes it back.
+  void Merge(uint8_t* const* entries, const uint8_t* const* others, int32_t count);
+  // Bytes of the last Merge: kRetract where a use takes the value back.
+  const uint8_t* actions(size_t index) const { return actions_[index].data(); }
   // Whether nothing is counted in an entry, so that it need not be kept.
   bool IsEmpty(const uint8_t* entry) const;
   bool may_leave_empty() const { return view_.retracts || filtered_; }
@@ -44,6 +49,7 @@ class DistinctMarker {
   runtime::RowLayout layout_;
   std::vector<LaneReader> readers_;
   std::vector<std::vector<uint8_t>> use_;
+  std::vector<std::vector<uint8_t>> actions_;
 };
 
 // The aggregates of one node: their accumulators side by side in a state row.
@@ -75,8 +81,10 @@ class AggregateSet {
   void Bind(const runtime::RowLayout& layout, int first_field);
   // Makes new rows the accumulators of no input.
   void Initialize(uint8_t* const* rows, int32_t count) const;
+  // Adds others[i] to rows[i], but for DISTINCT calls, which are merged by their views.
   void MergeRows(uint8_t* const* rows, const uint8_t* const* others, int32_t count,
                  runtime::StateArena* arena) const;
+  bool is_distinct(int index) const { return is_distinct_[static_cast<size_t>(index)]; }
 
  private:
   std::vector<AggregateCall> calls_;
@@ -84,6 +92,7 @@ class AggregateSet {
   std::vector<int> first_fields_;
   runtime::RowType fields_;
   std::vector<DistinctView> views_;
+  std::vector<bool> is_distinct_;  // by function
   int count_star_ = -1;
 };
 
@@ -100,6 +109,11 @@ class Accumulation {
   // Adds all rows to all accumulators, emitting nothing. Markers were given these rows.
   void Add(const RowRange& rows, uint8_t* const* accumulators, const uint8_t* actions,
            runtime::StateArena* arena);
+  // Merges entries of a view: adds others[i] to entries[i], and what that changes of the view's calls
+  // to accumulators[i]. `values`: the view's (first) argument, row i.
+  void MergeView(size_t view, int32_t count, uint8_t* const* accumulators, uint8_t* const* entries,
+                 const uint8_t* const* others, const runtime::Vector* values,
+                 runtime::StateArena* arena);
 
  private:
   const AggregateSet* set_;

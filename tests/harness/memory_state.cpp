@@ -81,7 +81,8 @@ bool MemoryTable::AnswerPending() {
 
 Result<Readiness> MemoryTable::Resolve(const KeyNames& names, Access access, uint8_t** rows) {
   CHECK_THAT_HOLDS(names.columns.size() == spec_.key_types.size());
-  CHECK_THAT_HOLDS((names.slices != nullptr) == (spec_.kind == StateKind::kSliced));
+  CHECK_THAT_HOLDS(names.count == 0 ||
+                   (names.slices != nullptr) == (spec_.kind == StateKind::kSliced));
   if (AnswerPending()) return Readiness::kPending;
   for (int32_t i = 0; i < names.count; ++i) {
     const int32_t physical = names.rows == nullptr ? i : names.rows[i];

@@ -1,6 +1,11 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <random>
+#include <set>
 
 #include "operators/local_window_aggregate.h"
 #include "operators/window_aggregate.h"
@@ -181,6 +186,127 @@ TEST_CASE("tumbling windows may have an offset") {
                 {"+I[a, 1, 1, 1969-12-31T23:59:53, 1970-01-01T00:00:03]",
                  "+I[a, 1, 4, 1970-01-01T00:00:13, 1970-01-01T00:00:23]",
                  "+I[a, 2, 5, 1970-01-01T00:00:03, 1970-01-01T00:00:13]"}});
+}
+
+struct Event {
+  std::string key;
+  std::optional<int> value;
+  int64_t second;
+};
+
+// Windows of 15 s that end every 5 s (HOP), or grow by 5 s up to 15 s (CUMULATE), or of 5 s.
+std::vector<std::pair<int64_t, int64_t>> WindowsOf(const std::string& kind, int64_t second) {
+  std::vector<std::pair<int64_t, int64_t>> windows;
+  const int64_t slice_end = second / 5 * 5 + 5;
+  if (kind == "tumble") windows.push_back({slice_end - 5, slice_end});
+  if (kind == "hop") {
+    for (int64_t end = slice_end; end < slice_end + 15; end += 5) windows.push_back({end - 15, end});
+  }
+  if (kind == "cumulate") {
+    const int64_t start = second / 15 * 15;
+    for (int64_t end = slice_end; end <= start + 15; end += 5) windows.push_back({start, end});
+  }
+  return windows;
+}
+
+std::string TimeText(int64_t second) {
+  if (second < 0) return "1969-12-31T23:59:" + std::to_string(60 + second);
+  const int64_t rest = second % 60;
+  std::string text = "1970-01-01T00:0" + std::to_string(second / 60);
+  if (rest == 0) return text;
+  return text + (rest < 10 ? ":0" : ":") + std::to_string(rest);
+}
+
+TEST_CASE("windows equal a plain model on random input") {
+  for (const std::string kind : {"tumble", "hop", "cumulate"}) {
+    for (const bool distinct : {false, true}) {
+      Job job;
+      if (kind == "tumble") job.window = R"({"type":"TumblingWindow","size":"PT5S"})";
+      if (kind == "hop") job.window = R"({"type":"HoppingWindow","size":"PT15S","slide":"PT5S"})";
+      if (kind == "cumulate") {
+        job.window = R"({"type":"CumulativeWindow","maxSize":"PT15S","step":"PT5S"})";
+      }
+      const bool counts = kind == "hop";  // has a COUNT(*) added where there is none
+      job.calls = {AggCall("$SUM$1", "1", "INT"), AggCall("$MAX$1", "1", "INT")};
+      job.output = "k STRING, s INT, m INT, ws TIMESTAMP(3) NOT NULL, we TIMESTAMP(3) NOT NULL";
+      job.partial = "k STRING, s INT, m INT, ";
+      if (distinct) {
+        job.calls.push_back(AggCall("$COUNT$1", "1", "BIGINT NOT NULL", -1, true));
+        job.calls.push_back(AggCall("$SUM$1", "1", "INT", -1, true));
+        job.output = "k STRING, s INT, m INT, d BIGINT NOT NULL, sd INT, ws TIMESTAMP(3) NOT NULL, "
+                     "we TIMESTAMP(3) NOT NULL";
+        job.partial += "d BIGINT, sd INT, ";
+      }
+      if (counts) job.partial += "c BIGINT, ";
+      if (distinct) job.partial += "ds MAP<INT, BIGINT>, ";
+      job.partial += "slice BIGINT";
+      std::mt19937 random(11);
+      std::vector<Step> steps;
+      Emitted expected;
+      std::map<std::pair<int64_t, std::pair<std::string, int64_t>>, std::vector<Event>> windows;
+      int64_t watermark = -1'000'000;
+      int64_t dropped = 0;
+      int64_t now = 20;
+      for (int step = 0; step < 24; ++step) {
+        Rows rows;
+        const int count = static_cast<int>(random() % 5) + 1;
+        for (int i = 0; i < count; ++i) {
+          Event event{std::string("key ") + static_cast<char>('a' + random() % 3),
+                      static_cast<int>(random() % 6), now - static_cast<int64_t>(random() % 25)};
+          if (event.second < 0) event.second = 0;
+          if (random() % 6 == 0) event.value.reset();
+          std::string time = TimeText(event.second);
+          time[10] = ' ';
+          if (time.size() == 16) time += ":00";
+          rows.push_back("[" + event.key + ", " +
+                         (event.value ? std::to_string(*event.value) : "null") + ", " + time + "]");
+          bool late = true;
+          for (const auto& [start, end] : WindowsOf(kind, event.second)) {
+            if (end * 1000 - 1 <= watermark) continue;
+            late = false;
+            windows[{end, {event.key, start}}].push_back(event);
+          }
+          dropped += late ? 1 : 0;
+        }
+        steps.push_back({rows});
+        expected.push_back({});
+        if (random() % 2 == 0) continue;
+        watermark = step > 20 ? runtime::kMaxTimestamp : (now - 8) * 1000;
+        now += static_cast<int64_t>(random() % 12) + 1;
+        Rows fired;
+        while (!windows.empty() && windows.begin()->first.first * 1000 - 1 <= watermark) {
+          const auto& [window, events] = *windows.begin();
+          int64_t sum = 0;
+          std::set<int> values;
+          for (const Event& event : events) {
+            if (!event.value) continue;
+            sum += *event.value;
+            values.insert(*event.value);
+          }
+          const auto text = [&](int64_t value) {
+            return values.empty() ? std::string("null") : std::to_string(value);
+          };
+          std::string row = "+I[" + window.second.first + ", " + text(sum) + ", " +
+                            text(values.empty() ? 0 : *values.rbegin());
+          if (distinct) {
+            row += ", " + std::to_string(values.size()) + ", " +
+                   text(std::accumulate(values.begin(), values.end(), 0));
+          }
+          row += ", " + TimeText(window.second.second) + ", " + TimeText(window.first) + "]";
+          fired.push_back(row);
+          windows.erase(windows.begin());
+        }
+        steps.push_back({{}, watermark});
+        expected.push_back(Sorted(fired));
+        if (watermark == runtime::kMaxTimestamp) break;
+      }
+      INFO(kind << " distinct " << distinct);
+      int64_t late = 0;
+      CHECK(Run(job, steps, &late) == expected);
+      CHECK(late == dropped);
+      CHECK(dropped > 0);
+    }
+  }
 }
 
 TEST_CASE("a NULL event time fails") {
