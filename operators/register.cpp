@@ -6,6 +6,7 @@
 #include "operators/local_window_aggregate.h"
 #include "operators/watermark_assigner.h"
 #include "operators/window_aggregate.h"
+#include "operators/window_table_function.h"
 
 namespace millrace::operators {
 
@@ -17,6 +18,7 @@ void RegisterOperators(runtime::Registry& registry) {
   registry.AddOperator("local-window-aggregate", LocalWindowAggregate::Make);
   registry.AddOperator("watermark-assigner", WatermarkAssigner::Make);
   registry.AddOperator("window-aggregate", WindowAggregate::Make);
+  registry.AddOperator("window-table-function", WindowTableFunction::Make);
   registry.SetWatermarkFactory(SqlWatermarkGenerator::Make);
 }
 
