@@ -41,6 +41,9 @@ SUPPORTED = [
 ]
 
 
+COLUMNS = [("programs", 9), ("pass", 6), ("fail", 6), ("refused", 9)]
+
+
 class Refused(Exception):
     """The program can't take part, or millrace said that it can't run it."""
 
@@ -314,13 +317,13 @@ def table(nodes, outcomes, reasons):
         by_class[node["class"]]["programs"] += 1
         by_class[node["class"]][outcomes[name]] += 1
     total = collections.Counter()
-    print(f'{"class":44}{"programs":>9}{"pass":>6}{"fail":>6}{"refused":>9}')
+    print(f'{"class":44}' + "".join(f"{key:>{width}}" for key, width in COLUMNS))
     for name, count in sorted(by_class.items()):
         total.update(count)
-        print(
-            f'{name:44}{count["programs"]:9}{count["pass"]:6}{count["fail"]:6}{count["refused"]:9}'
-        )
-    print(f'{"total":44}{total["programs"]:9}{total["pass"]:6}{total["fail"]:6}{total["refused"]:9}')
+        numbers = "".join(f"{count[key]:{width}}" for key, width in COLUMNS)
+        print(f"{name:44}{numbers}")
+    numbers = "".join(f"{total[key]:{width}}" for key, width in COLUMNS)
+    print(f'{"total":44}{numbers}')
     for outcome in ("fail", "refused"):
         for name in sorted(reasons):
             if outcomes[name] == outcome:

@@ -64,7 +64,8 @@ final class Abilities {
     Configuration options = Configuration.fromMap(table);
     boolean isLookup = !options.get(flag("disable-lookup", false));
     partitions = partitions(table.getOrDefault("partition-list", ""));
-    filterable = new HashSet<>(Arrays.asList(table.getOrDefault("filterable-fields", "").split(";")));
+    String[] fields = table.getOrDefault("filterable-fields", "").split(";");
+    filterable = new HashSet<>(Arrays.asList(fields));
     declared(options, isSource ? "readable-metadata" : "writable-metadata");
     if (isSource) {
       this.changelog = kinds(table.getOrDefault("changelog-mode", "I"));
@@ -79,7 +80,7 @@ final class Abilities {
       if (isLookup) {
         names.add("lookup");
       } else if (options.get(flag("enable-watermark-push-down", false))) {
-        names.add("watermark");
+        names.addAll(List.of("watermark", "source-watermark"));
       }
     } else {
       names.addAll(List.of("metadata", "partition", "overwrite", "bucketing", "target-columns"));
@@ -170,7 +171,8 @@ final class Abilities {
 
   private void declared(Configuration options, String key) {
     ConfigOption<Map<String, String>> map = ConfigOptions.key(key).mapType().defaultValue(Map.of());
-    new TreeMap<>(options.get(map)).forEach((column, type) -> metadata.put(column, Connectors.type(type)));
+    new TreeMap<>(options.get(map))
+        .forEach((column, type) -> metadata.put(column, Connectors.type(type)));
   }
 
   /** Partitions in the form 'a:1,b:2;a:3,b:4'. */

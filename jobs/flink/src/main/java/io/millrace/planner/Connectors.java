@@ -49,7 +49,8 @@ public final class Connectors {
             case "memory", "bytes", "size" -> builder.memoryType().noDefaultValue();
             case "string", "enum", "list" -> builder.stringType().noDefaultValue();
             default ->
-                throw new IllegalArgumentException("option " + key + " has the unknown type " + type);
+                throw new IllegalArgumentException(
+                    "option " + key + " has the unknown type " + type);
           };
       return deprecated.isEmpty()
           ? option

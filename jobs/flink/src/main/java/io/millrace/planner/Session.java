@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.core.JsonProcessingException;
 import org.apache.flink.shaded.jackson2.com.fasterxml.jackson.databind.JsonNode;
@@ -55,6 +56,10 @@ import org.apache.flink.util.CloseableIterator;
  */
 final class Session {
   private static final String CATALOG = "default_catalog";
+  private static final Pattern CREATE_FUNCTION =
+      Pattern.compile(
+          "CREATE\\s+(OR\\s+REPLACE\\s+)?(TEMPORARY\\s+)?(SYSTEM\\s+)?FUNCTION\\b",
+          Pattern.CASE_INSENSITIVE);
   private static final String NO_JVM = "the runtime has no JVM to run it in";
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -155,8 +160,9 @@ final class Session {
   }
 
   private static void refuse(String text) {
-    if (text.matches("(?is)CREATE\\s+(OR\\s+REPLACE\\s+)?(TEMPORARY\\s+)?(SYSTEM\\s+)?FUNCTION\\b.*")) {
-      throw new UnsupportedOperationException("user-defined functions are not supported: " + NO_JVM);
+    if (CREATE_FUNCTION.matcher(text).lookingAt()) {
+      throw new UnsupportedOperationException(
+          "user-defined functions are not supported: " + NO_JVM);
     }
   }
 
@@ -289,7 +295,11 @@ final class Session {
               .collect(Collectors.joining(",", "insert-into_", ""));
     }
     return new Plan(
-        name, statement.line(), PlanNumbers.renumber(plan.asJsonString()), new TreeMap<>(settings), collected);
+        name,
+        statement.line(),
+        PlanNumbers.renumber(plan.asJsonString()),
+        new TreeMap<>(settings),
+        collected);
   }
 
   /** Executes what needs no job; the rows of SHOW, DESCRIBE, EXPLAIN and the like are kept. */

@@ -236,10 +236,8 @@ public final class Programs {
       method(test.getClass(), "applyDefaultEnvironmentOptions", TableConfig.class)
           .invoke(test, environment.getConfig());
     }
-    node.put(
-        "triesResolve",
-        environment.getConfig().getConfiguration()
-            .toMap().containsKey("table.optimizer.non-deterministic-update.strategy"));
+    ObjectNode settings = node.putObject("settings");
+    new TreeMap<>(environment.getConfig().getConfiguration().toMap()).forEach(settings::put);
     program.getSetupConfigOptionTestSteps().forEach(step -> step.apply(environment));
     ArrayNode tables = node.putArray("tables");
     for (TestStep step : program.setupSteps) {

@@ -183,7 +183,8 @@ public final class RegenerateTests {
         }
       }
       // Order between keys and inputs is left open, so the same rows stay as they stand.
-      boolean isSame = mode.equals("ordered") ? rows.equals(block.rows) : sameRows(rows, block.rows);
+      boolean isOrdered = mode.equals("ordered");
+      boolean isSame = isOrdered ? rows.equals(block.rows) : sameRows(rows, block.rows);
       if (!isSame) {
         block.rows = new ArrayList<>(rows);
       }
@@ -260,7 +261,8 @@ public final class RegenerateTests {
     while (cause.getCause() != null) {
       cause = cause.getCause();
     }
-    String words = cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
+    String message = cause.getMessage();
+    String words = message == null ? cause.getClass().getSimpleName() : message;
     return words.lines().filter(line -> !line.isBlank()).findFirst().orElse("").strip();
   }
 
