@@ -93,7 +93,7 @@ TEST_CASE("A flipped byte is reported with file and offset, never dropped") {
   {
     auto store = Open(folder.path());
     for (int i = 0; i < 40; ++i) {
-      REQUIRE(Put(store.get(), 1, Numbers(i * 10, i * 10 + 10, 1500)).ok());
+      REQUIRE(Put(store.get(), 1, Numbers(i * 10, i * 10 + 10, 2000)).ok());
     }
   }
   const auto segments = Segments(folder.path());
@@ -140,7 +140,7 @@ TEST_CASE("Missing and cut segments are reported") {
   TempFolder folder, damaged;
   {
     auto store = Open(folder.path());
-    for (int i = 0; i < 40; ++i) REQUIRE(Put(store.get(), 1, Numbers(0, 10, 1500)).ok());
+    for (int i = 0; i < 40; ++i) REQUIRE(Put(store.get(), 1, Numbers(0, 10, 2000)).ok());
   }
   damaged.CopyFrom(folder.path());
   fs::remove(Segments(damaged.path())[1]);
