@@ -196,10 +196,12 @@ Result<Options> Options::Parse(OptionTable table, const std::map<std::string, st
   for (const auto& [name, value] : values) {
     const OptionSpec* spec = nullptr;
     for (const OptionSpec& candidate : table) {
-      const bool matches = candidate.type == OptionType::kMap
-                               ? name.starts_with(candidate.name)
-                               : name == candidate.name;
-      if (matches) spec = &candidate;
+      if (candidate.type != OptionType::kMap) {
+        if (name != candidate.name) continue;
+        spec = &candidate;
+        break;
+      }
+      if (spec == nullptr && name.starts_with(candidate.name)) spec = &candidate;
     }
     if (spec == nullptr) {
       if (std::find(also_known.begin(), also_known.end(), name) != also_known.end()) continue;

@@ -30,6 +30,7 @@ struct TableSpec {
   std::string job_id;
   std::string uid;                           // of the source or sink operator
   std::string time_zone = "UTC";
+  int parallelism = 1;                       // subtasks of the source or sink
 };
 
 // Describes a connector to users, to the planner and to the runtime. A row a connector in

@@ -98,6 +98,7 @@ Status Builder::MakeConnectors(Execution*, std::vector<Execution::SourceParts>* 
       config.table.job_id = run_.job_id;
       config.table.uid = op.spec.uid;
       config.table.time_zone = options_.settings.time_zone;
+      config.table.parallelism = graph_.vertices[v].parallelism;
       const std::string where = "table " + config.table.identifier;
       ASSIGN_OR_RETURN(const ConnectorInfo* connector,
                        environment_.registry->FindConnector(config.table.connector));

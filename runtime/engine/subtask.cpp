@@ -126,7 +126,7 @@ void Subtask::FlushExchanges() {
 }
 
 int64_t Subtask::NextTimer() const {
-  int64_t next = INT64_MAX;
+  int64_t next = source_ == nullptr ? INT64_MAX : source_->context().timer_ms();
   for (const auto& node : operators_) next = std::min(next, node->context().timer_ms());
   for (const auto& node : sinks_) next = std::min(next, node->context().timer_ms());
   return next;
@@ -156,6 +156,9 @@ Status Subtask::BarrierPassed(const Barrier& barrier) {
   };
   for (auto& node : operators_) collect(*node);
   for (auto& node : sinks_) collect(*node);
+  if (copying_.has_value() && state_ != nullptr) {  // of a checkpoint that was given up meanwhile
+    state_->CheckpointEnded(copying_->checkpoint_id, nullptr);
+  }
   if (state_ != nullptr) state_->Freeze(barrier.checkpoint_id, barrier.full);
   copying_ = std::move(snapshot);
   return Status::Ok();
@@ -187,6 +190,8 @@ Result<Subtask::Step> Subtask::AdvanceNodes(bool* handled) {
   *handled = true;
   if (direct_ == nullptr) {
     const bool timers_due = environment_->now_ms >= environment_->next_timer_ms;
+    // A source's timer only makes it poll again.
+    if (timers_due && source_ != nullptr) source_->context().TakeTimer(environment_->now_ms);
     Element element;
     for (auto& node : operators_) {
       if (timers_due && node->context().TakeTimer(environment_->now_ms)) {

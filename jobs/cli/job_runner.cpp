@@ -1,0 +1,195 @@
+#include "jobs/cli/job_runner.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "jobs/cli/command.h"
+#include "jobs/cli/instances.h"
+#include "jobs/cli/local_runtime.h"
+#include "runtime/cluster/rest_service.h"
+#include "jobs/plan/plan_loader.h"
+#include "runtime/engine/job_options.h"
+
+namespace millrace::jobs {
+
+namespace {
+
+using runtime::JobMaster;
+using runtime::JobState;
+using runtime::JobStatus;
+using runtime::RestService;
+using runtime::Result;
+
+std::atomic<int> signals{0};
+void OnSignal(int) {
+  if (signals.fetch_add(1) >= 1) _exit(kExitAborted);
+}
+
+void InstallSignals() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+struct Moved {
+  int64_t in = 0;
+  int64_t out = 0;
+  bool operator==(const Moved&) const = default;
+};
+
+Moved CountRows(const JobMaster& master) {
+  Moved moved;
+  for (const auto& subtask : master.CollectMetrics()) {
+    for (const auto& [uid, numbers] : subtask.numbers) {
+      auto in = numbers.find("numRecordsIn");
+      if (in != numbers.end()) moved.in += in->second;
+      auto out = numbers.find("numRecordsOut");
+      if (out != numbers.end()) moved.out += out->second;
+    }
+  }
+  return moved;
+}
+
+// Shows on a terminal how the job goes, one line that is written over.
+class Progress {
+ public:
+  explicit Progress(bool enabled) : enabled_(enabled && isatty(STDERR_FILENO) != 0) {}
+  void Show(const JobMaster& master, const JobStatus& status) {
+    if (!enabled_) return;
+    const Moved moved = CountRows(master);
+    std::fprintf(stderr, "\r\033[K%s  %lld rows read and passed on  checkpoints %lld  restarts %d",
+                 NameOf(status.state), static_cast<long long>(moved.out),
+                 static_cast<long long>(status.completed_checkpoints), status.restarts);
+    shown_ = true;
+  }
+  void Clear() {
+    if (shown_) std::fprintf(stderr, "\r\033[K");
+    shown_ = false;
+  }
+
+ private:
+  const bool enabled_;
+  bool shown_ = false;
+};
+
+}  // namespace
+
+int RunPlan(const std::string& plan_json, const RunSettings& settings) {
+  InstallSignals();
+  Result<runtime::JobOptions> options = runtime::ReadJobOptions(settings.options);
+  if (!options.ok()) return Complain(options.status().message(), kExitUsage);
+  LocalRuntimeOptions runtime_options;
+  auto backend = settings.options.find("state.backend.type");
+  if (backend != settings.options.end()) runtime_options.backend = backend->second;
+  runtime_options.memory_bytes = options->memory_bytes;
+  Result<std::unique_ptr<LocalRuntime>> local = LocalRuntime::Make(runtime_options);
+  if (!local.ok()) return Complain(local.status().message(), kExitUsage);
+
+  PlanSettings plan_settings;
+  plan_settings.parallelism = settings.parallelism;
+  auto max = settings.options.find("pipeline.max-parallelism");
+  if (max != settings.options.end()) plan_settings.max_parallelism = std::stoi(max->second);
+  plan_settings.name = settings.name;
+  plan_settings.options = settings.options;
+  Result<runtime::JobGraph> graph = LoadPlan(plan_json, (*local)->registry(), plan_settings);
+  if (!graph.ok()) return Complain(graph.status().message(), kExitUsage);
+
+  runtime::JobStart start;
+  start.restore_path = settings.restore_path;
+  start.allow_non_restored = settings.allow_non_restored;
+  Result<std::shared_ptr<JobMaster>> made =
+      JobMaster::Make(std::move(*graph), (*local)->environment(), std::move(start));
+  if (!made.ok()) return Complain(made.status().message(), kExitUsage);
+  std::shared_ptr<JobMaster> master = std::move(*made);
+
+  std::unique_ptr<RestService> rest;
+  std::unique_ptr<InstanceFile> instance;
+  if (settings.rest_port >= 0) {
+    Result<std::unique_ptr<RestService>> started = RestService::Start(settings.rest_port);
+    if (!started.ok()) return Complain(started.status().message(), kExitUsage);
+    rest = std::move(*started);
+    rest->AddJob(master);
+    instance = std::make_unique<InstanceFile>(rest->url());
+  }
+  if (!settings.quiet) {
+    std::fprintf(stderr, "job %s  %s%s%s\n", master->job_id().c_str(), master->graph().name.c_str(),
+                 rest != nullptr ? "  REST " : "", rest != nullptr ? rest->url().c_str() : "");
+  }
+  master->Start();
+
+  Progress progress(!settings.quiet);
+  bool stopping = false;
+  std::atomic<bool> savepoint_done{false};
+  std::string savepoint_path;
+  runtime::Status savepoint_status;
+  Moved last_moved{-1, -1};
+  auto last_change = std::chrono::steady_clock::now();
+  while (!master->WaitFor(settings.idle_ms > 0 ? 5 : 100)) {
+    const JobStatus status = master->status();
+    progress.Show(*master, status);
+    if (signals.load() > 0 && !stopping) {
+      stopping = true;
+      progress.Clear();
+      if (options->checkpoint_directory.empty()) {
+        std::fprintf(stderr, "stopping: no checkpoint folder is set, so nothing to resume from\n");
+        master->Cancel();
+      } else {
+        std::fprintf(stderr, "stopping at a final checkpoint (again to abort)\n");
+        master->StopJob("", false, [](runtime::SavepointResult) {});
+      }
+    }
+    if (settings.idle_ms > 0 && !stopping && status.state == JobState::kRunning) {
+      const Moved moved = CountRows(*master);
+      const auto now = std::chrono::steady_clock::now();
+      if (!(moved == last_moved)) {
+        last_moved = moved;
+        last_change = now;
+      } else if (now - last_change > std::chrono::milliseconds(settings.idle_ms)) {
+        stopping = true;
+        master->StopJob(settings.savepoint_when_idle, false,
+                        [&](runtime::SavepointResult result) {
+                          savepoint_path = result.path;
+                          savepoint_status = result.status;
+                          savepoint_done.store(true);
+                        });
+      }
+    }
+  }
+  progress.Clear();
+  const JobStatus status = master->status();
+  for (int i = 0; settings.idle_ms > 0 && stopping && !savepoint_done.load() && i < 200; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  int code = kExitOk;
+  if (status.state == JobState::kFailed) {
+    code = Complain("job failed: " + (status.failures.empty() ? "" : status.failures.back()),
+                    kExitFailed);
+  } else if (savepoint_done.load()) {
+    if (!savepoint_status.ok()) {
+      code = Complain("savepoint failed: " + savepoint_status.message(), kExitFailed);
+    } else {
+      std::printf("savepoint: %s\n", savepoint_path.c_str());
+    }
+  } else if (signals.load() > 0 && !status.last_checkpoint_path.empty()) {
+    std::fprintf(stderr, "stopped. Resume with: millrace run ... -s %s\n",
+                 status.last_checkpoint_path.c_str());
+  }
+  if (!settings.quiet && status.state == JobState::kFinished && signals.load() == 0) {
+    std::fprintf(stderr, "finished in %.1f s, %lld checkpoints, %d restarts\n",
+                 static_cast<double>(status.end_ms - status.start_ms) / 1000,
+                 static_cast<long long>(status.completed_checkpoints), status.restarts);
+  }
+  if (rest != nullptr) rest->Stop();
+  master.reset();
+  return code;
+}
+
+}  // namespace millrace::jobs
