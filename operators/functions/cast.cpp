@@ -9,6 +9,7 @@ namespace millrace::operators {
 namespace {
 
 using runtime::LogicalType;
+using runtime::PhysicalType;
 using runtime::Result;
 using runtime::TypeKind;
 
@@ -27,7 +28,9 @@ bool SameInVectors(const LogicalType& from, const LogicalType& to) {
     case TypeKind::kDecimal: return false;
     case TypeKind::kTimestamp:
     case TypeKind::kTimestampLtz:
-      return to.physical() == from.physical() && to.precision() >= from.precision();
+      // Milliseconds and microseconds share a physical type.
+      return to.precision() >= from.precision() &&
+             (to.precision() <= 3) == (from.precision() <= 3) && to.physical() == from.physical();
     case TypeKind::kArray:
     case TypeKind::kMap:
     case TypeKind::kMultiset:
@@ -66,14 +69,39 @@ Result<BoundCall> BindAnyCast(const CallShape& call, bool try_cast) {
 Result<BoundCall> BindCast(const CallShape& call) { return BindAnyCast(call, false); }
 Result<BoundCall> BindTryCast(const CallShape& call) { return BindAnyCast(call, true); }
 
+// Months and milliseconds of intervals as numbers.
+struct Widen {
+  static int64_t Apply(int32_t value) { return value; }
+};
+struct Narrow {
+  static int32_t Apply(int64_t value) { return static_cast<int32_t>(value); }
+};
+
 // The same bytes under another type: time attributes, numbers as intervals.
 Result<BoundCall> BindReinterpret(const CallShape& call) {
   if (call.operands.empty()) return BoundCall();
-  if (call.operands[0].type.physical() == call.type.physical()) {
-    const bool timestamps = call.operands[0].type.is_timestamp() && call.type.is_timestamp();
-    if (!timestamps || call.operands[0].type.precision() <= call.type.precision()) return Same();
+  const LogicalType& from = call.operands[0].type;
+  if (from.is_timestamp() && call.type.is_timestamp()) {
+    // Between the two kinds of timestamps the number stays too: only its unit is adapted.
+    CallShape same_kind = call;
+    same_kind.operands.resize(1);
+    same_kind.type = from.kind() == TypeKind::kTimestamp ? LogicalType::Timestamp(call.type.precision())
+                                                         : LogicalType::TimestampLtz(call.type.precision());
+    return BindAnyCast(same_kind, false);
   }
-  return BindAnyCast(call, false);
+  if (from.physical() == call.type.physical()) return Same();
+  BoundCall bound;
+  if (from.physical() == PhysicalType::kInt32 && call.type.physical() == PhysicalType::kInt64) {
+    bound.kernel = std::make_unique<DenseUnary<Widen, int32_t, int64_t>>(PhysicalType::kInt64);
+    return bound;
+  }
+  if (from.physical() == PhysicalType::kInt64 && call.type.physical() == PhysicalType::kInt32) {
+    bound.kernel = std::make_unique<DenseUnary<Narrow, int64_t, int32_t>>(PhysicalType::kInt32);
+    return bound;
+  }
+  CallShape cast = call;
+  cast.operands.resize(1);
+  return BindAnyCast(cast, false);
 }
 
 constexpr FunctionEntry kEntries[] = {

@@ -16,8 +16,8 @@ using Family = std::span<const FunctionEntry> (*)();
 constexpr Family kFamilies[] = {
     ArithmeticFunctions, CastFunctions,   ComparisonFunctions, ConditionalFunctions,
     DateFormatFunctions, DateTimeFunctions, DecimalFunctions,  LogicFunctions,
-    NumericFunctions,    PatternFunctions, SearchFunctions,    StringFunctions,
-    TemporalArithmeticFunctions,
+    EncodingFunctions,   ExtremeFunctions, NestedFunctions,    NumericFunctions,
+    PatternFunctions,    SearchFunctions,  StringFunctions,    TemporalArithmeticFunctions,
 };
 
 }  // namespace

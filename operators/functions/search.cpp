@@ -15,6 +15,7 @@ namespace {
 using runtime::LogicalType;
 using runtime::PhysicalType;
 using runtime::Result;
+using runtime::Status;
 using runtime::StringRef;
 using runtime::TypeKind;
 using runtime::Vector;
@@ -40,6 +41,7 @@ bool LessThan(const T& a, const T& b) {
 template <typename T>
 class SearchKernel final : public Kernel {
  public:
+  // The bounds lie in vectors as the values do.
   explicit SearchKernel(std::shared_ptr<const SearchRanges> search) : search_(std::move(search)) {
     for (const SearchRange& range : search_->ranges) {
       Range<T> bounds;
@@ -130,14 +132,53 @@ std::unique_ptr<Kernel> MakeSearch(PhysicalType type, std::shared_ptr<const Sear
   }
 }
 
+// A type in which values and bounds can both be compared.
+LogicalType CommonType(const LogicalType& value, const LogicalType& bounds) {
+  if (value.kind() == TypeKind::kDecimal && bounds.kind() == TypeKind::kDecimal) {
+    const int scale = std::max(value.scale(), bounds.scale());
+    const int digits =
+        std::max(value.precision() - value.scale(), bounds.precision() - bounds.scale());
+    return LogicalType::Decimal(std::min(digits + scale, runtime::kMaxDecimalPrecision), scale);
+  }
+  if (value.is_timestamp() && value.kind() == bounds.kind()) {
+    return value.precision() >= bounds.precision() ? value : bounds;
+  }
+  if (value.is_integer() && bounds.is_integer()) {
+    return LogicalType(std::max(value.kind(), bounds.kind()));
+  }
+  return bounds;
+}
+
+Status CastBound(const LogicalType& from, const LogicalType& to, VectorPtr* bound) {
+  if (*bound == nullptr || from.SameExceptNull(to)) return Status::Ok();
+  // By way of the text: once a plan, and exact for all that is compared.
+  runtime::TimeZone utc;
+  std::string text;
+  runtime::AppendCastText(from, **bound, 0, &utc, &text);
+  runtime::VectorBuilder builder(runtime::ProcessPool(), to, 1);
+  RETURN_IF_ERROR(runtime::ParseValue(text, &utc, &builder));
+  *bound = builder.Finish();
+  return Status::Ok();
+}
+
 Result<BoundCall> BindSearch(const CallShape& call) {
   BoundCall bound;
   if (call.operands.size() != 2 || call.operands[1].ranges == nullptr) return bound;
-  const std::shared_ptr<const SearchRanges>& ranges = call.operands[1].ranges;
-  // The value is compared in the type of the bounds; strings of any length are alike.
+  std::shared_ptr<const SearchRanges> ranges = call.operands[1].ranges;
   const LogicalType& given = call.operands[0].type;
   LogicalType common = ranges->type;
-  if (!(given.is_string() && common.is_string())) bound.operand_types = {common, LogicalType()};
+  // Strings of any length are compared as they are.
+  if (!(given.is_string() && common.is_string())) {
+    common = CommonType(given, ranges->type).AsNullable();
+    auto adapted = std::make_shared<SearchRanges>(*ranges);
+    for (SearchRange& range : adapted->ranges) {
+      RETURN_IF_ERROR(CastBound(ranges->type, common, &range.lower));
+      RETURN_IF_ERROR(CastBound(ranges->type, common, &range.upper));
+    }
+    adapted->type = common;
+    ranges = std::move(adapted);
+    bound.operand_types = {common, LogicalType()};
+  }
   bound.kernel = MakeSearch(common.physical(), ranges);
   bound.strict = false;
   bound.costly = common.physical() == PhysicalType::kString;
