@@ -1,7 +1,6 @@
 #include "connectors/filesystem/file_committable.h"
 
-#include <cstdint>
-#include <cstring>
+#include "connectors/filesystem/length_prefixed.h"
 
 namespace millrace::connectors {
 namespace {
@@ -9,53 +8,9 @@ namespace {
 using runtime::Result;
 using runtime::Status;
 
-// Each begins with four letters and a version; numbers are little-endian, texts have their length
-// before them.
+// Each begins with four letters and a version.
 constexpr std::string_view kCommittable = "MRFC\1";
 constexpr std::string_view kPending = "MRFP\1";
-
-void PutNumber(uint64_t value, std::string* to) {
-  for (int i = 0; i < 8; ++i) to->push_back(static_cast<char>(value >> (8 * i)));
-}
-
-void PutText(const std::string& text, std::string* to) {
-  PutNumber(text.size(), to);
-  to->append(text);
-}
-
-class BytesReader {
- public:
-  explicit BytesReader(std::string_view bytes) : left_(bytes) {}
-  bool Number(uint64_t* value) {
-    if (left_.size() < 8) return false;
-    *value = 0;
-    for (int i = 0; i < 8; ++i) {
-      *value |= uint64_t{static_cast<unsigned char>(left_[static_cast<size_t>(i)])} << (8 * i);
-    }
-    left_.remove_prefix(8);
-    return true;
-  }
-  bool Text(std::string* text) {
-    uint64_t size = 0;
-    if (!Number(&size) || size > left_.size()) return false;
-    *text = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return true;
-  }
-  bool Texts(std::vector<std::string>* texts) {
-    uint64_t count = 0;
-    if (!Number(&count) || count > left_.size()) return false;
-    texts->resize(count);
-    for (std::string& text : *texts) {
-      if (!Text(&text)) return false;
-    }
-    return true;
-  }
-  bool done() const { return left_.empty(); }
-
- private:
-  std::string_view left_;
-};
 
 Status Unreadable(const char* what) {
   return Status::Internal(std::string(what) +
@@ -66,17 +21,15 @@ Status Unreadable(const char* what) {
 
 std::string FileCommittable::Encode() const {
   std::string bytes(kCommittable);
-  for (const std::vector<std::string>* texts : {&files, &finished_partitions}) {
-    PutNumber(texts->size(), &bytes);
-    for (const std::string& text : *texts) PutText(text, &bytes);
-  }
+  PutTexts(files, &bytes);
+  PutTexts(finished_partitions, &bytes);
   return bytes;
 }
 
 Result<FileCommittable> FileCommittable::Decode(std::string_view bytes) {
   FileCommittable committable;
   if (!bytes.starts_with(kCommittable)) return Unreadable("a committable");
-  BytesReader reader(bytes.substr(kCommittable.size()));
+  LengthPrefixedReader reader(bytes.substr(kCommittable.size()));
   if (!reader.Texts(&committable.files) || !reader.Texts(&committable.finished_partitions) ||
       !reader.done()) {
     return Unreadable("a committable");
@@ -97,7 +50,7 @@ std::string PendingPartitions::Encode() const {
 Result<PendingPartitions> PendingPartitions::Decode(std::string_view bytes) {
   PendingPartitions pending;
   if (!bytes.starts_with(kPending)) return Unreadable("the state");
-  BytesReader reader(bytes.substr(kPending.size()));
+  LengthPrefixedReader reader(bytes.substr(kPending.size()));
   uint64_t count = 0;
   if (!reader.Number(&count)) return Unreadable("the state");
   for (uint64_t i = 0; i < count; ++i) {

@@ -77,6 +77,10 @@ Result<std::unique_ptr<Decoder>> MakeDecoder(const DecoderSpec& spec) {
   ASSIGN_OR_RETURN(const FormatFactory* format, FindFormat(spec.format));
   ASSIGN_OR_RETURN(const Options options, FormatOptions(*format, spec.prefix, spec.options));
   DecoderSpec filled = spec;
+  if (spec.no_columns) {
+    CHECK_THAT_HOLDS(filled.projection.empty() && filled.columns.empty());
+    return format->make_decoder(filled, options);
+  }
   if (filled.projection.empty() && filled.columns.empty()) {
     for (size_t i = 0; i < spec.record.size(); ++i) {
       filled.projection.push_back({static_cast<int>(i)});

@@ -66,6 +66,7 @@ struct DecoderSpec {
   std::vector<std::vector<int>> projection;  // path in `record` of each column wanted; empty: all
   std::vector<int> columns;                  // column of the BatchBuilder that each goes to;
                                              // empty: 0, 1, 2, ...
+  bool no_columns = false;                   // none is wanted: rows are only counted
   std::map<std::string, std::string> options;  // of the table; those of the format are picked out
   std::string prefix;                          // "", "key." or "value.": before the format's name
   std::string time_zone = "UTC";               // table.local-time-zone
