@@ -41,7 +41,8 @@ std::string BlobError(const std::string& text) {
     const bool known = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                        c == '+' || c == '/' || c == '=';
     const bool pad_inside = c == '=' && i + 1 < text.size() && text[i + 1] != '=';
-    if (!known || pad_inside) return start + "Invalid Base64 character: '" + std::string(1, c) + "'";
+    if (!known || pad_inside)
+      return start + "Invalid Base64 character: '" + std::string(1, c) + "'";
   }
   std::string bytes;
   if (!runtime::Base64Decode(text, &bytes)) {
@@ -150,9 +151,8 @@ bool Matches(std::string_view pattern, const std::string& text) {
   if (pattern == kPatternHashKey) return IsNumber(text, 39);
   if (pattern == kPatternSequenceNumber) return IsNumber(text, 129);
   const size_t stream = text.find(":stream/");  // kPatternStreamArn
-  return text.starts_with("arn:aws") && stream != std::string::npos &&
-         stream + 8 < text.size() && text.find(":kinesis:") != std::string::npos &&
-         text.find(' ') == std::string::npos;
+  return text.starts_with("arn:aws") && stream != std::string::npos && stream + 8 < text.size() &&
+         text.find(":kinesis:") != std::string::npos && text.find(' ') == std::string::npos;
 }
 
 class ConstraintChecker {
@@ -177,18 +177,21 @@ class ConstraintChecker {
     const bool is_value = member.type == MemberType::kInteger;
     const char* what = is_value ? "value" : "length";
     const int64_t size = SizeOf(member, *value);
-    if (member.pattern != nullptr && !Matches(member.pattern, value->get_ref<const std::string&>())) {
+    if (member.pattern != nullptr &&
+        !Matches(member.pattern, value->get_ref<const std::string&>())) {
       Add(shown, path,
           "Member must satisfy regular expression pattern: " + std::string(member.pattern));
     }
     if (!member.choices.empty()) CheckChoice(member, *value, shown, path);
     if (member.min >= 0 && size < member.min) {
-      Add(shown, path, "Member must have " + std::string(what) + " greater than or equal to " +
-                           std::to_string(member.min));
+      Add(shown, path,
+          "Member must have " + std::string(what) + " greater than or equal to " +
+              std::to_string(member.min));
     }
     if (member.max >= 0 && size > member.max) {
-      Add(shown, path, "Member must have " + std::string(what) + " less than or equal to " +
-                           std::to_string(member.max));
+      Add(shown, path,
+          "Member must have " + std::string(what) + " less than or equal to " +
+              std::to_string(member.max));
     }
     if (member.type == MemberType::kStructure) CheckAll(member.children, *value, path + ".");
     if (member.type == MemberType::kList) {
@@ -216,25 +219,30 @@ class ConstraintChecker {
 
   void Add(const std::string& shown, const std::string& path, const std::string& constraint) {
     if (errors.size() >= kErrorsMax) return;
-    errors.push_back("Value " + shown + " at '" + path + "' failed to satisfy constraint: " +
-                     constraint);
+    errors.push_back("Value " + shown + " at '" + path +
+                     "' failed to satisfy constraint: " + constraint);
   }
 
   static int64_t SizeOf(const Member& member, const json& value) {
     switch (member.type) {
-      case MemberType::kInteger: return value.get<int64_t>();
-      case MemberType::kString: return TextLength(value.get_ref<const std::string&>());
+      case MemberType::kInteger:
+        return value.get<int64_t>();
+      case MemberType::kString:
+        return TextLength(value.get_ref<const std::string&>());
       case MemberType::kBlob:
         return static_cast<int64_t>(
             runtime::Base64DecodedSize(value.get_ref<const std::string&>()));
-      case MemberType::kList: return static_cast<int64_t>(value.size());
-      default: return 0;
+      case MemberType::kList:
+        return static_cast<int64_t>(value.size());
+      default:
+        return 0;
     }
   }
 
   static std::string Shown(const Member& member, const json& value) {
     switch (member.type) {
-      case MemberType::kString: return value.get<std::string>();
+      case MemberType::kString:
+        return value.get<std::string>();
       case MemberType::kBlob: {
         const std::string size = std::to_string(SizeOf(member, value));
         return "java.nio.HeapByteBuffer[pos=0 lim=" + size + " cap=" + size + "]";
@@ -247,8 +255,10 @@ class ConstraintChecker {
         }
         return "[" + items + "]";
       }
-      case MemberType::kStructure: return "";
-      default: return value.dump();
+      case MemberType::kStructure:
+        return "";
+      default:
+        return value.dump();
     }
   }
 };
@@ -263,8 +273,8 @@ std::optional<ApiError> ValidateRequest(const std::vector<Member>& members, json
   checker.CheckAll(members, *request, "");
   if (checker.errors.empty()) return std::nullopt;
   const size_t count = checker.errors.size();
-  std::string message = std::to_string(count) + " validation error" + (count > 1 ? "s" : "") +
-                        " detected: ";
+  std::string message =
+      std::to_string(count) + " validation error" + (count > 1 ? "s" : "") + " detected: ";
   for (size_t i = 0; i < count; ++i) message += (i == 0 ? "" : "; ") + checker.errors[i];
   return ApiError{"ValidationException", message};
 }

@@ -16,7 +16,13 @@ struct ApiError {
 };
 
 enum class MemberType : uint8_t {
-  kString, kInteger, kBoolean, kBlob, kTimestamp, kList, kStructure
+  kString,
+  kInteger,
+  kBoolean,
+  kBlob,
+  kTimestamp,
+  kList,
+  kStructure
 };
 
 // Declares one member of a request: its type, and the constraints that the API checks, in the order
@@ -40,6 +46,7 @@ inline constexpr char kPatternStreamArn[] = "arn:aws.*:kinesis:.*:\\d{12}:stream
 // Checks a request against its members, first every type (SerializationException), then every
 // constraint (ValidationException with up to ten of them), with the texts of Kinesis. Members that
 // aren't declared, and those that are null, are taken out.
-std::optional<ApiError> ValidateRequest(const std::vector<Member>& members, nlohmann::json* request);
+std::optional<ApiError> ValidateRequest(const std::vector<Member>& members,
+                                        nlohmann::json* request);
 
 }  // namespace millrace::connectors

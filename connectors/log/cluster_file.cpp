@@ -121,7 +121,9 @@ Status AppendShard(uint64_t generation, ShardNumber shard, const std::vector<Ext
            sources[end].first_counter == sources[end - 1].end_counter() && bytes < kExtentBytes) {
       bytes += sources[end++].bytes;
     }
-    RETURN_IF_ERROR(AppendRun(generation, shard, {sources.begin() + static_cast<ptrdiff_t>(at), sources.begin() + static_cast<ptrdiff_t>(end)},
+    RETURN_IF_ERROR(AppendRun(generation, shard,
+                              {sources.begin() + static_cast<ptrdiff_t>(at),
+                               sources.begin() + static_cast<ptrdiff_t>(end)},
                               segment, segment_path, writer, &made->back()));
     at = end;
   }
@@ -185,9 +187,9 @@ Result<WrittenCluster> WriteCluster(SegmentFolder* folder, uint64_t generation,
 }
 
 Status LoadCluster(const SegmentFile& file, uint64_t generation, ShardIndex* index) {
-  const Status damaged = Status::Internal(
-      "the log is damaged: the directory of a cluster does not check; file " + file.path() +
-      ", offset 0. Restore the file from a copy.");
+  const Status damaged =
+      Status::Internal("the log is damaged: the directory of a cluster does not check; file " +
+                       file.path() + ", offset 0. Restore the file from a copy.");
   ClusterHead head{};
   if (file.size_bytes() < sizeof(head)) return damaged;
   RETURN_IF_ERROR(file.ReadAt(0, sizeof(head), reinterpret_cast<char*>(&head)));
@@ -197,8 +199,9 @@ Status LoadCluster(const SegmentFile& file, uint64_t generation, ShardIndex* ind
     return damaged;
   }
   if (head.version != kFormatVersion) {
-    return Status::User("the log was written in a format that this program does not know: version " +
-                        std::to_string(head.version) + ", file " + file.path());
+    return Status::User(
+        "the log was written in a format that this program does not know: version " +
+        std::to_string(head.version) + ", file " + file.path());
   }
   std::string directory(head.directory_bytes, '\0');
   RETURN_IF_ERROR(file.ReadAt(head.directory_offset, directory.size(), directory.data()));

@@ -81,7 +81,8 @@ void Clusterer::Work(const Offered& offered) {
   if (!segment->file->ReadAt(0, content.size(), content.data()).ok()) return;
   for (const auto& [retention_ms, extents] : by_retention) {
     const uint64_t generation = ++newest_ | kClusterBit;
-    auto written = WriteCluster(folder_, generation, segment->file->path(), content.data(), extents);
+    auto written =
+        WriteCluster(folder_, generation, segment->file->path(), content.data(), extents);
     if (!written.ok()) return;
     segments_->AdoptCluster(generation, std::move(written.value().file));
     std::unique_lock lock(*index_mutex_);

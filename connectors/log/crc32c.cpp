@@ -30,9 +30,7 @@ constexpr std::array<uint32_t, 256> kTable = [] {
   }
   return table;
 }();
-inline uint32_t Step1(uint32_t crc, uint8_t byte) {
-  return crc >> 8 ^ kTable[(crc ^ byte) & 255];
-}
+inline uint32_t Step1(uint32_t crc, uint8_t byte) { return crc >> 8 ^ kTable[(crc ^ byte) & 255]; }
 inline uint32_t Step8(uint32_t crc, uint64_t word) {
   for (int i = 0; i < 8; ++i) crc = Step1(crc, static_cast<uint8_t>(word >> (8 * i)));
   return crc;

@@ -54,8 +54,8 @@ class EmbeddedLogStore::Impl {
   const runtime::Clock& clock_;
   const std::unique_ptr<SegmentFolder> folder_;
 
-  std::shared_mutex index_mutex_;  // guards index_ and cache_; the writer alone takes it exclusively
-                                   // but for declarations
+  std::shared_mutex index_mutex_;  // guards index_ and cache_; the writer alone takes it
+                                   // exclusively but for declarations
   ShardIndex index_;
 
   std::atomic<uint64_t> units_{0}, records_{0}, bytes_written_{0}, bytes_read_{0};
@@ -167,8 +167,7 @@ bool EmbeddedLogStore::Impl::TakeCalls(std::vector<PendingCall>* calls) {
     writer_waits_ = false;
   };
   if (queue_.empty() && !stopping_) {
-    const int64_t idle_ms =
-        unsynced_ != nullptr ? options_.sync_interval_ms : kHousekeepingMs;
+    const int64_t idle_ms = unsynced_ != nullptr ? options_.sync_interval_ms : kHousekeepingMs;
     wait_until(SteadyClock::now() + std::chrono::milliseconds(idle_ms),
                [&] { return !queue_.empty() || stopping_; });
   }
@@ -349,8 +348,8 @@ void EmbeddedLogStore::Impl::KeepHouse() {
   OfferOldest();
 }
 
-// A segment that few records hold back is re-clustered, so that it can be freed. Tried again from time
-// to time: what an open transaction holds can be moved once it commits.
+// A segment that few records hold back is re-clustered, so that it can be freed. Tried again from
+// time to time: what an open transaction holds can be moved once it commits.
 void EmbeddedLogStore::Impl::OfferOldest() {
   const auto oldest = segments_.Oldest();
   if (oldest == nullptr) return;
@@ -420,7 +419,8 @@ Result<ReadBatch> EmbeddedLogStore::Impl::Read(ShardNumber shard, RecordCounter 
       pieces.push_back(std::move(piece));
     }
     if (at != state->extents.end()) next_time_ms = at->time_ms;
-    batch.next_counter = std::max(from, pieces.empty() ? from : pieces.front().extent.first_counter);
+    batch.next_counter =
+        std::max(from, pieces.empty() ? from : pieces.front().extent.first_counter);
   }
   size_t bytes = 0;
   bool full = false;
@@ -564,9 +564,13 @@ Result<RecordCounter> EmbeddedLogStore::FindTime(ShardNumber shard, int64_t time
 void EmbeddedLogStore::WaitUntilClustered() { impl_->clusterer_.Wait(); }
 
 EmbeddedLogCounts EmbeddedLogStore::counts() const {
-  return {impl_->units_,           impl_->records_,
-          impl_->bytes_written_,   impl_->bytes_read_,
-          impl_->segments_.count(), impl_->segments_.Clusters().size(), impl_->recovery_.units,
+  return {impl_->units_,
+          impl_->records_,
+          impl_->bytes_written_,
+          impl_->bytes_read_,
+          impl_->segments_.count(),
+          impl_->segments_.Clusters().size(),
+          impl_->recovery_.units,
           impl_->recovery_.torn_bytes};
 }
 

@@ -15,17 +15,18 @@ namespace millrace::connectors {
 // When an append is acknowledged.
 enum class Durability : uint8_t {
   kDisk,      // once it is on disk (fdatasync)
-  kInterval,  // once it is written; synced every sync_interval_ms: a crash of the machine loses that
+  kInterval,  // once it is written; synced every sync_interval_ms: a crash of the machine loses
+              // that
   kMemory,    // at once: a crash of the process loses what was not written yet
 };
 
 struct EmbeddedLogOptions {
   uint64_t segment_bytes = 128ull << 20;
-  size_t unit_bytes = 4ull << 20;     // a group commit takes no more calls once it holds this much
-  int64_t gather_us = 500;            // how long a group commit waits for more calls under load
-  size_t cache_bytes = 64ull << 20;   // of the newest units, kept in memory for tail reads
+  size_t unit_bytes = 4ull << 20;    // a group commit takes no more calls once it holds this much
+  int64_t gather_us = 500;           // how long a group commit waits for more calls under load
+  size_t cache_bytes = 64ull << 20;  // of the newest units, kept in memory for tail reads
   size_t pending_bytes_max = 64ull << 20;  // above it appends fail at once: the disk can't follow
-  size_t spares_max = 4;              // freed segments that are kept to be written again
+  size_t spares_max = 4;                   // freed segments that are kept to be written again
   Durability durability = Durability::kDisk;
   int64_t sync_interval_ms = 10;
   int64_t transaction_timeout_ms = 24LL * 3600 * 1000;     // open ones are aborted
@@ -45,10 +46,10 @@ struct EmbeddedLogCounts {
   uint64_t torn_bytes = 0;
 };
 
-// Keeps the log in one folder of this machine: one append-only log shared by all shards, in segments
-// (log_format.h) that one thread writes, a group commit after the other. Reads are served from the
-// newest units in memory, else from disk through a sparse index that is kept in memory. A second thread
-// re-clusters old segments where that helps (cluster_file.h).
+// Keeps the log in one folder of this machine: one append-only log shared by all shards, in
+// segments (log_format.h) that one thread writes, a group commit after the other. Reads are served
+// from the newest units in memory, else from disk through a sparse index that is kept in memory. A
+// second thread re-clusters old segments where that helps (cluster_file.h).
 class EmbeddedLogStore : public LogStore {
  public:
   using Shards = std::vector<std::pair<ShardNumber, int64_t>>;  // with their retention_ms

@@ -62,9 +62,9 @@ HttpResponse CborError(const std::string& type) {
 
 HttpResponse PlainJsonError(const char* type) {
   const char* message = std::string_view(type) == "SerializationException" ? "Message" : "message";
-  json body = {{"Output",
-                {{"__type", "com.amazon.coral.service#" + std::string(type)}, {message, nullptr}}},
-               {"Version", "1.0"}};
+  json body = {
+      {"Output", {{"__type", "com.amazon.coral.service#" + std::string(type)}, {message, nullptr}}},
+      {"Version", "1.0"}};
   HttpResponse response = Plain(400, body.dump());
   response.headers.emplace_back("Content-Type", "application/json");
   if (std::string_view(type) == "UnknownOperationException") response.status = 404;
@@ -108,8 +108,8 @@ void KinesisApi::Handle(HttpRequest request, Responder responder) const {
   const bool is_put = service == kKinesisTarget && (name == "PutRecord" || name == "PutRecords");
   const bool is_transaction = service == kTransactionTarget;
   const auto operation = operations_.find(name);
-  const bool known = is_put || is_transaction ||
-                     (service == kKinesisTarget && operation != operations_.end());
+  const bool known =
+      is_put || is_transaction || (service == kKinesisTarget && operation != operations_.end());
   const std::string type = ContentType(request);
   if (request.body.empty()) {
     const char* error = known ? "SerializationException" : "UnknownOperationException";

@@ -18,9 +18,9 @@ namespace millrace::connectors {
 //     runs, each at a multiple of 8: RunHead, body
 //     zeros to the end of the page
 //
-// A unit is what one group commit writes: the records of many requests, grouped so that those of one
-// shard stand together. A run is the part of one shard (or of one shard in one transaction), or a
-// note about a transaction; it is checked and read on its own. Body of a record run: records of
+// A unit is what one group commit writes: the records of many requests, grouped so that those of
+// one shard stand together. A run is the part of one shard (or of one shard in one transaction), or
+// a note about a transaction; it is checked and read on its own. Body of a record run: records of
 // {u32 data length, u16 key length, key, data}.
 //
 // Every checksum is seeded with the segment's generation: segments are recycled, and a unit of a
@@ -103,8 +103,8 @@ void SealSegmentHead(SegmentHead* at);
 void SealUnitHead(UnitHead* at);
 void SealRun(uint64_t generation, char* at);
 
-// True if what stands there was sealed as such, in that generation. For a run, `room` is what may be
-// read; its body must fit.
+// True if what stands there was sealed as such, in that generation. For a run, `room` is what may
+// be read; its body must fit.
 bool CheckSegmentHead(const SegmentHead& head);
 bool CheckUnitHead(const UnitHead& head, uint64_t generation);
 bool CheckRun(uint64_t generation, const char* at, size_t room);

@@ -48,8 +48,7 @@ size_t FirstBadRun(uint64_t generation, const UnitHead& head, const char* unit) 
 }
 
 // True if an intact unit head of this generation stands anywhere after `offset`.
-bool UnitFollows(const SegmentFile& file, uint64_t generation, uint64_t offset,
-                 uint64_t sequence) {
+bool UnitFollows(const SegmentFile& file, uint64_t generation, uint64_t offset, uint64_t sequence) {
   constexpr size_t kStep = 1 << 20;
   std::string bytes(kStep, '\0');
   for (uint64_t at = offset; at < file.size_bytes(); at += kStep) {
@@ -86,7 +85,8 @@ Status SetAsideUnused(SegmentFolder* folder, SegmentSet* segments, std::vector<F
   return Status::Ok();
 }
 
-// Reads one segment's units. `end_sequence` is the first of the next segment, 0 if this is the last.
+// Reads one segment's units. `end_sequence` is the first of the next segment, 0 if this is the
+// last.
 Status ReadSegment(const Found& found, uint64_t end_sequence, ShardIndex* index,
                    RecoveryResult* result, uint64_t* end_offset) {
   uint64_t offset = kSegmentPageBytes;
@@ -108,9 +108,8 @@ Status ReadSegment(const Found& found, uint64_t end_sequence, ShardIndex* index,
       }
     }
     if (!what.empty()) {
-      if (end_sequence != 0 ||
-          UnitFollows(*found.file, found.generation, offset + kSegmentPageBytes,
-                      result->next_sequence)) {
+      if (end_sequence != 0 || UnitFollows(*found.file, found.generation,
+                                           offset + kSegmentPageBytes, result->next_sequence)) {
         return Damaged(*found.file, bad, what);
       }
       if (ReadUnitHead(*found.file, found.generation, offset, &head)) {
@@ -186,11 +185,12 @@ Result<RecoveryResult> RecoverLog(SegmentFolder* folder, SegmentSet* segments, S
       RETURN_IF_ERROR(segment.file->ReadAt(0, sizeof(bytes), bytes));
       std::memcpy(&segment.head, bytes, sizeof(segment.head));
     }
-    segment.head_ok = CheckSegmentHead(segment.head) &&
-                      segment.head.generation == segment.generation;
+    segment.head_ok =
+        CheckSegmentHead(segment.head) && segment.head.generation == segment.generation;
     if (segment.head_ok && segment.head.version != kFormatVersion) {
-      return Status::User("the log was written in a format that this program does not know: version " +
-                          std::to_string(segment.head.version) + ", file " + segment.file->path());
+      return Status::User(
+          "the log was written in a format that this program does not know: version " +
+          std::to_string(segment.head.version) + ", file " + segment.file->path());
     }
     found.push_back(std::move(segment));
   }
@@ -209,8 +209,7 @@ Result<RecoveryResult> RecoverLog(SegmentFolder* folder, SegmentSet* segments, S
                          std::to_string(segment.head.first_unit_sequence) + ", but unit " +
                          std::to_string(result.next_sequence) + " is missing");
     }
-    const uint64_t end_sequence =
-        i + 1 < found.size() ? found[i + 1].head.first_unit_sequence : 0;
+    const uint64_t end_sequence = i + 1 < found.size() ? found[i + 1].head.first_unit_sequence : 0;
     RETURN_IF_ERROR(ReadSegment(segment, end_sequence, index, &result, &end_offset));
     segments->Adopt(segment.generation, std::move(segment.file));
   }

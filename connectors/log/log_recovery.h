@@ -7,9 +7,9 @@
 namespace millrace::connectors {
 
 struct RecoveryResult {
-  uint64_t next_sequence = 1;   // of the next unit
-  uint64_t units = 0;           // that were read
-  uint64_t torn_bytes = 0;      // of an unfinished last unit, which was never acknowledged
+  uint64_t next_sequence = 1;  // of the next unit
+  uint64_t units = 0;          // that were read
+  uint64_t torn_bytes = 0;     // of an unfinished last unit, which was never acknowledged
   int64_t last_time_ms = 0;
 };
 
@@ -17,8 +17,8 @@ struct RecoveryResult {
 // `segments` to the state of the last complete one. `index` knows the declared shards.
 //
 // A unit that does not check is the torn tail of a crash if it is the last thing in the log, and is
-// dropped: it was never acknowledged. If an intact unit follows, or a segment is missing, bytes were
-// damaged: the error (kInternal) names file and offset, and nothing is changed on disk.
+// dropped: it was never acknowledged. If an intact unit follows, or a segment is missing, bytes
+// were damaged: the error (kInternal) names file and offset, and nothing is changed on disk.
 runtime::Result<RecoveryResult> RecoverLog(SegmentFolder* folder, SegmentSet* segments,
                                            ShardIndex* index);
 

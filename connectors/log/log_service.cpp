@@ -25,10 +25,12 @@ constexpr OptionSpec kOptions[] = {
     {"port", OptionType::kInt, "4567", "The port on which it listens; 0 takes a free one."},
     {"threads", OptionType::kInt, "2", "Threads that answer requests."},
     {"credentials", OptionType::kString, nullptr,
-     "Who may call: pairs of access key id and secret access key, 'id:secret', separated by commas. "
+     "Who may call: pairs of access key id and secret access key, 'id:secret', separated by "
+     "commas. "
      "Without it every request is taken, whatever its signature.",
      "", false, true},
-    {"region", OptionType::kString, "us-east-1", "The region in ARNs, and that signatures must name."},
+    {"region", OptionType::kString, "us-east-1",
+     "The region in ARNs, and that signatures must name."},
     {"account", OptionType::kString, "000000000000", "The account id in ARNs and error texts."},
     {"shard-limit", OptionType::kInt, "10000", "The most shards of all streams together."},
     {"durability", OptionType::kEnum, "disk",
@@ -138,12 +140,11 @@ Result<std::unique_ptr<LogService>> LogService::Start(const runtime::Options& op
   http.address = options.String("address");
   http.port = static_cast<uint16_t>(options.Int("port"));
   http.threads = static_cast<int>(options.Int("threads"));
-  ASSIGN_OR_RETURN(
-      parts->server,
-      runtime::HttpServer::Start(http, [api = parts->api.get()](runtime::HttpRequest request,
-                                                                runtime::Responder responder) {
-        api->Handle(std::move(request), std::move(responder));
-      }));
+  ASSIGN_OR_RETURN(parts->server, runtime::HttpServer::Start(
+                                      http, [api = parts->api.get()](runtime::HttpRequest request,
+                                                                     runtime::Responder responder) {
+                                        api->Handle(std::move(request), std::move(responder));
+                                      }));
   parts->address = http.address;
   parts->port = parts->server->port();
   return std::unique_ptr<LogService>(new LogService(std::move(parts)));

@@ -56,8 +56,8 @@ enum class TransactionOutcome : uint8_t { kDone, kAlreadyDone, kUnknown, kAborte
 // Errors: kExternal with what the disk said; full disks clear by themselves once there is room.
 class LogStore {
  public:
-  // Hands the batch back. With OK each entry has its counter, except under a transaction (0 until it
-  // commits); `time_ms` is the arrival time of all of them.
+  // Hands the batch back. With OK each entry has its counter, except under a transaction (0 until
+  // it commits); `time_ms` is the arrival time of all of them.
   using AppendDone = std::function<void(runtime::Status, RecordBatch batch, int64_t time_ms)>;
   using TransactionDone = std::function<void(runtime::Status, TransactionOutcome)>;
 
@@ -74,9 +74,9 @@ class LogStore {
   // has ended, and is answered without being stored again if its number was stored before.
   virtual void Append(RecordBatch batch, AppendDone done) = 0;
 
-  // Makes the records of a transaction visible, in one step that survives a crash: all or none. They
-  // get their counters and time now. kAlreadyDone: it was committed before; kAborted: too late;
-  // kUnknown: no such id, or forgotten (ids are remembered for the store's memory of them).
+  // Makes the records of a transaction visible, in one step that survives a crash: all or none.
+  // They get their counters and time now. kAlreadyDone: it was committed before; kAborted: too
+  // late; kUnknown: no such id, or forgotten (ids are remembered for the store's memory of them).
   virtual void CommitTransaction(std::string id, TransactionDone done) = 0;
   // Drops them. kAlreadyDone: aborted before; kCommitted: too late; kUnknown.
   virtual void AbortTransaction(std::string id, TransactionDone done) = 0;
@@ -86,8 +86,8 @@ class LogStore {
   // Reads from the first record at or after `from`, up to the limits (one record always fits).
   // Finding nothing is no error. Errors: kUser for a shard that isn't declared; kInternal for
   // damaged bytes, with the file and offset.
-  virtual runtime::Result<ReadBatch> Read(ShardNumber shard, RecordCounter from,
-                                          size_t records_max, size_t bytes_max) = 0;
+  virtual runtime::Result<ReadBatch> Read(ShardNumber shard, RecordCounter from, size_t records_max,
+                                          size_t bytes_max) = 0;
   virtual runtime::Result<ShardEnds> Ends(ShardNumber shard) = 0;
   // The counter of the first record that arrived at or after `time_ms`; next_counter if none has.
   virtual runtime::Result<RecordCounter> FindTime(ShardNumber shard, int64_t time_ms) = 0;

@@ -31,7 +31,9 @@ struct Put {
   RecordBatch batch;
 };
 
-Member PartitionKeyMember() { return {"PartitionKey", MemberType::kString, true, nullptr, 1, kKeyMax}; }
+Member PartitionKeyMember() {
+  return {"PartitionKey", MemberType::kString, true, nullptr, 1, kKeyMax};
+}
 Member HashKeyMember() { return {"ExplicitHashKey", MemberType::kString, false, kPatternHashKey}; }
 Member DataMember() { return {"Data", MemberType::kBlob, true, nullptr, -1, kDataMax}; }
 
@@ -117,7 +119,8 @@ std::optional<ApiError> AddThoroughly(const json& record, Put* put) {
     if (!parsed) {
       return InvalidArgument(
           "Invalid ExplicitHashKey. ExplicitHashKey must be in the range: [0, 2^128-1]. Specified "
-          "value was " + text);
+          "value was " +
+          text);
     }
     hash = *parsed;
   } else {
@@ -138,11 +141,19 @@ std::optional<ApiError> ParseThoroughly(const ApiContext& context, const std::st
   using enum MemberType;
   std::vector<Member> members;
   if (many) {
-    members = {{"Records", kList, true, nullptr, 1, kRecordsMax, {},
+    members = {{"Records",
+                kList,
+                true,
+                nullptr,
+                1,
+                kRecordsMax,
+                {},
                 {PartitionKeyMember(), HashKeyMember(), DataMember()}}};
   } else {
     members = {{"SequenceNumberForOrdering", kString, false, kPatternSequenceNumber},
-               PartitionKeyMember(), HashKeyMember(), DataMember()};
+               PartitionKeyMember(),
+               HashKeyMember(),
+               DataMember()};
   }
   members.push_back(StreamNameMember(!by_arn));
   members.push_back(StreamArnMember());
@@ -247,16 +258,15 @@ void HandlePut(const ApiContext& context, const HttpRequest& request, Responder 
   if (error) return responder.Send(MakeApiResponse(std::move(*error)));
   auto shared_responder = std::make_shared<Responder>(std::move(responder));
   RecordBatch batch = std::move(put->batch);
-  context.store->Append(
-      std::move(batch), [&context, put, many, shared_responder](Status status, RecordBatch batch,
-                                                                int64_t time_ms) {
-        // The answer is made on a thread of the server: the log's own goes on with the next unit.
-        auto held = std::make_shared<RecordBatch>(std::move(batch));
-        shared_responder->SendFrom([&context, put, many, status, held, time_ms] {
-          return MakeApiResponse(status.ok() ? Answer(*put, many, *held, time_ms)
-                                             : Failure(context, *put->stream, status));
-        });
-      });
+  context.store->Append(std::move(batch), [&context, put, many, shared_responder](
+                                              Status status, RecordBatch batch, int64_t time_ms) {
+    // The answer is made on a thread of the server: the log's own goes on with the next unit.
+    auto held = std::make_shared<RecordBatch>(std::move(batch));
+    shared_responder->SendFrom([&context, put, many, status, held, time_ms] {
+      return MakeApiResponse(status.ok() ? Answer(*put, many, *held, time_ms)
+                                         : Failure(context, *put->stream, status));
+    });
+  });
 }
 
 }  // namespace

@@ -27,8 +27,7 @@ std::string SealIterator(const ApiContext& context, const Stream& stream, const 
 
 ApiError NoShard(const ApiContext& context, const std::string& shard, const std::string& stream) {
   return {"ResourceNotFoundException", "Shard " + shard + " in stream " + stream +
-                                           " under account " + context.account +
-                                           " does not exist"};
+                                           " under account " + context.account + " does not exist"};
 }
 
 // The counter at which a shard's iterator of the requested type begins.
@@ -41,20 +40,22 @@ std::variant<RecordCounter, ApiError> StartOf(const ApiContext& context, const j
   const std::string either =
       "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and "
       "StartingSequenceNumber or (2) TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request "
-      "specified " + type + " and ";
+      "specified " +
+      type + " and ";
   if (type == "AT_TIMESTAMP") {
     if (!request.contains("Timestamp")) {
       return InvalidArgument(
           "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current "
           "request has no timestamp parameter.");
     }
-    const auto time_ms = static_cast<int64_t>(std::llround(request["Timestamp"].get<double>() * 1000));
+    const auto time_ms =
+        static_cast<int64_t>(std::llround(request["Timestamp"].get<double>() * 1000));
     const int64_t now_ms = context.clock->NowMs();
     if (time_ms > now_ms) {
       return InvalidArgument(
           "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. "
-          "timestampInMillis: " + std::to_string(time_ms) +
-          ", currentTimestampInMillis: " + std::to_string(now_ms));
+          "timestampInMillis: " +
+          std::to_string(time_ms) + ", currentTimestampInMillis: " + std::to_string(now_ms));
     }
     const auto found = context.store->FindTime(shard.number, time_ms);
     if (!found.ok()) return InternalFailure(found.status());
@@ -62,8 +63,8 @@ std::variant<RecordCounter, ApiError> StartOf(const ApiContext& context, const j
   }
   const bool by_number = type == "AT_SEQUENCE_NUMBER" || type == "AFTER_SEQUENCE_NUMBER";
   if (request.contains("StartingSequenceNumber") != by_number) {
-    return InvalidArgument(either + (by_number ? "no StartingSequenceNumber."
-                                               : "also a StartingSequenceNumber."));
+    return InvalidArgument(
+        either + (by_number ? "no StartingSequenceNumber." : "also a StartingSequenceNumber."));
   }
   if (by_number) {
     const std::string text = request["StartingSequenceNumber"];
@@ -109,8 +110,8 @@ ApiReply GetShardIterator(const ApiContext& context, const json& request) {
   const StreamShard& shard = stream->shards[*index];
   auto start = StartOf(context, request, *stream, shard);
   if (auto* error = std::get_if<ApiError>(&start)) return *error;
-  return json{{"ShardIterator",
-               SealIterator(context, *stream, shard, std::get<RecordCounter>(start))}}
+  return json{
+      {"ShardIterator", SealIterator(context, *stream, shard, std::get<RecordCounter>(start))}}
       .dump();
 }
 
@@ -149,8 +150,8 @@ std::string RecordsJson(const ReadBatch& batch, const StreamShard& shard,
   }
   std::string out;
   out.reserve(size);
-  out += "{\"MillisBehindLatest\":" + std::to_string(batch.behind_ms) + ",\"NextShardIterator\":\"" +
-         next_iterator + "\",\"Records\":[";
+  out += "{\"MillisBehindLatest\":" + std::to_string(batch.behind_ms) +
+         ",\"NextShardIterator\":\"" + next_iterator + "\",\"Records\":[";
   SequenceNumber number;
   number.shard_created_s = shard.created_s;
   number.shard_index = shard.index;
@@ -163,9 +164,9 @@ std::string RecordsJson(const ReadBatch& batch, const StreamShard& shard,
     FormatSequenceNumber(number, digits);
     if (record.time_ms != time_ms) {
       time_ms = record.time_ms;
-      time_length = static_cast<size_t>(std::snprintf(
-          time, sizeof(time), "%lld.%03lld", static_cast<long long>(time_ms / 1000),
-          static_cast<long long>(time_ms % 1000)));
+      time_length = static_cast<size_t>(std::snprintf(time, sizeof(time), "%lld.%03lld",
+                                                      static_cast<long long>(time_ms / 1000),
+                                                      static_cast<long long>(time_ms % 1000)));
     }
     if (out.back() == '}') out.push_back(',');
     out += "{\"SequenceNumber\":\"";
@@ -206,8 +207,8 @@ ApiReply GetRecords(const ApiContext& context, const json& request) {
     return NoShard(context, FormatShardId(static_cast<uint32_t>(index)), name);
   }
   const StreamShard& shard = stream->shards[index];
-  const auto batch = context.store->Read(shard.number, from, request.value("Limit", 10000),
-                                         kReplyBytesMax);
+  const auto batch =
+      context.store->Read(shard.number, from, request.value("Limit", 10000), kReplyBytesMax);
   if (!batch.ok()) return InternalFailure(batch.status());
   return RecordsJson(batch.value(), shard,
                      SealIterator(context, *stream, shard, batch.value().next_counter));
@@ -220,14 +221,22 @@ std::vector<ApiOperation> ReadOperations() {
   return {
       {"GetShardIterator",
        {{"ShardId", kString, true, kPatternName, 1, 128},
-        {"ShardIteratorType", kString, true, nullptr, -1, -1,
+        {"ShardIteratorType",
+         kString,
+         true,
+         nullptr,
+         -1,
+         -1,
          {"AFTER_SEQUENCE_NUMBER", "LATEST", "AT_TIMESTAMP", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON"}},
         {"StartingSequenceNumber", kString, false, kPatternSequenceNumber},
-        StreamNameMember(false), StreamArnMember(), {"Timestamp", kTimestamp}},
+        StreamNameMember(false),
+        StreamArnMember(),
+        {"Timestamp", kTimestamp}},
        GetShardIterator},
       {"GetRecords",
        {{"Limit", kInteger, false, nullptr, 1, 10000},
-        {"ShardIterator", kString, true, nullptr, 1, 512}, StreamArnMember()},
+        {"ShardIterator", kString, true, nullptr, 1, 512},
+        StreamArnMember()},
        GetRecords},
   };
 }

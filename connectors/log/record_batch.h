@@ -15,9 +15,9 @@ using ShardNumber = uint32_t;
 // Numbers the records of one shard, from 1, without gaps. 0 is before the first.
 using RecordCounter = uint64_t;
 
-// Holds records on their way into the log, already in the form in which they are stored, so that the
-// store copies each one once. Filled by one thread; a store hands it back with the counters set.
-// Reusing a batch keeps its memory.
+// Holds records on their way into the log, already in the form in which they are stored, so that
+// the store copies each one once. Filled by one thread; a store hands it back with the counters
+// set. Reusing a batch keeps its memory.
 class RecordBatch {
  public:
   struct Entry {

@@ -67,8 +67,8 @@ std::optional<std::vector<std::string>> TokenSealer::Open(char kind, std::string
                                Bytes(nonce)) == 1;
   ok = ok && EVP_DecryptUpdate(context.get(), Bytes(plain.data()), &length, Bytes(text),
                                static_cast<int>(text_size)) == 1;
-  ok = ok && EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes,
-                                 text + text_size) == 1;
+  ok = ok &&
+       EVP_CIPHER_CTX_ctrl(context.get(), EVP_CTRL_GCM_SET_TAG, kTagBytes, text + text_size) == 1;
   ok = ok && EVP_DecryptFinal_ex(context.get(), Bytes(plain.data()) + length, &length) == 1;
   if (!ok || plain.size() < 2 || plain[0] != kind || plain[1] != '/') return std::nullopt;
   std::vector<std::string> fields;

@@ -13,8 +13,8 @@ namespace millrace::connectors {
 // Offsets, lengths and buffers of writes are multiples of this, as O_DIRECT wants it.
 constexpr size_t kSegmentPageBytes = 4096;
 
-// One file of the log, opened for reading and writing. Reads from any thread; writes and Sync by one
-// thread at a time, in the region that Allocate made.
+// One file of the log, opened for reading and writing. Reads from any thread; writes and Sync by
+// one thread at a time, in the region that Allocate made.
 class SegmentFile {
  public:
   virtual ~SegmentFile() = default;
@@ -53,8 +53,8 @@ class SegmentFolder {
   virtual const std::string& path() const = 0;
 };
 
-// Opens a folder of the machine's disk, making it if needed. Files are written by O_DIRECT where the
-// file system takes it, otherwise through the page cache; both are synced by fdatasync.
+// Opens a folder of the machine's disk, making it if needed. Files are written by O_DIRECT where
+// the file system takes it, otherwise through the page cache; both are synced by fdatasync.
 runtime::Result<std::unique_ptr<SegmentFolder>> OpenSegmentFolder(const std::string& path);
 
 // An aligned buffer of whole pages.

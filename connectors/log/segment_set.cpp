@@ -14,7 +14,8 @@ constexpr std::string_view kSpareEnding = ".spare";
 }
 
 SegmentSet::SegmentSet(SegmentFolder* folder, uint64_t size_bytes, size_t spares_max)
-    : folder_(folder), size_bytes_(AlignTo(size_bytes, kSegmentPageBytes)),
+    : folder_(folder),
+      size_bytes_(AlignTo(size_bytes, kSegmentPageBytes)),
       spares_max_(spares_max) {}
 
 void SegmentSet::Adopt(uint64_t generation, std::unique_ptr<SegmentFile> file) {
@@ -25,8 +26,8 @@ void SegmentSet::Adopt(uint64_t generation, std::unique_ptr<SegmentFile> file) {
 }
 
 void SegmentSet::AdoptSpare(const std::string& name, uint64_t size_bytes) {
-  last_generation_ = std::max(
-      {last_generation_, ParseSegmentName(name), ParseSegmentName(name, kSpareEnding)});
+  last_generation_ =
+      std::max({last_generation_, ParseSegmentName(name), ParseSegmentName(name, kSpareEnding)});
   if (size_bytes == size_bytes_ && spares_.size() < spares_max_) {
     spares_.push_back(name);
   } else {

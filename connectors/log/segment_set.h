@@ -13,8 +13,8 @@
 namespace millrace::connectors {
 
 // Keeps the segment files in order: the one being written, those before it, and spares; and the
-// clusters. One thread changes the segments (Roll, Free...) and one adds clusters; Find may be called
-// from any.
+// clusters. One thread changes the segments (Roll, Free...) and one adds clusters; Find may be
+// called from any.
 class SegmentSet {
  public:
   struct Segment {
@@ -44,7 +44,8 @@ class SegmentSet {
   uint64_t offset() const { return offset_; }
   void Advance(size_t length) { offset_ += length; }
 
-  // Clusters (cluster_file.h) are only read; they have generations of their own, from kClusterBit on.
+  // Clusters (cluster_file.h) are only read; they have generations of their own, from kClusterBit
+  // on.
   void AdoptCluster(uint64_t generation, std::unique_ptr<SegmentFile> file);
   std::vector<uint64_t> Clusters() const;
   runtime::Status RemoveCluster(uint64_t generation);

@@ -114,7 +114,8 @@ void ShardIndex::ApplyCommit(const TransactionNote& note, int64_t time_ms) {
       for (const Extent& extent : part->second) present += extent.records;
     }
     // Segments are freed from the oldest on, so if records are gone, they are the first ones.
-    RecordCounter counter = given.first_counter + (given.records - std::min(given.records, present));
+    RecordCounter counter =
+        given.first_counter + (given.records - std::min(given.records, present));
     if (part != record.extents.end()) {
       for (Extent extent : part->second) {
         extent.first_counter = counter;

@@ -77,8 +77,8 @@ class ShardIndex {
 
   // Visible extents of a segment by shard, in order of counters.
   std::map<ShardNumber, std::vector<Extent>> ExtentsOf(uint64_t generation) const;
-  // The records of `from` (a subset of ExtentsOf one segment, at some earlier time) stand in `to` now,
-  // too. Those that were dropped meanwhile stay dropped.
+  // The records of `from` (a subset of ExtentsOf one segment, at some earlier time) stand in `to`
+  // now, too. Those that were dropped meanwhile stay dropped.
   void MoveExtents(ShardNumber shard, const std::vector<Extent>& from,
                    const std::vector<Extent>& to);
 
@@ -104,8 +104,8 @@ class ShardIndex {
 
   std::unordered_map<ShardNumber, ShardState> shards_;
   std::map<std::string, TransactionRecord, std::less<>> transactions_;
-  std::unordered_map<uint64_t, std::string> open_ids_;  // by number
-  std::unordered_map<uint64_t, Live> live_;             // by generation
+  std::unordered_map<uint64_t, std::string> open_ids_;             // by number
+  std::unordered_map<uint64_t, Live> live_;                        // by generation
   std::unordered_map<ShardNumber, RecordCounter> saved_counters_;  // of shards not declared yet
   uint64_t last_transaction_ = 0;
 };

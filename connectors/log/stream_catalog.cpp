@@ -81,8 +81,8 @@ Status StreamCatalog::Load() {
   try {
     const json file = json::parse(text);
     if (file.at("version") != kVersion) {
-      return Status::User(where + " has a version that this program does not know: " +
-                          file.at("version").dump());
+      return Status::User(
+          where + " has a version that this program does not know: " + file.at("version").dump());
     }
     next_number_ = file.at("next_shard_number");
     if (!runtime::Base64Decode(file.at("secret").get<std::string>(), &secret_)) {

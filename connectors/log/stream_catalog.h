@@ -67,8 +67,8 @@ class StreamCatalog {
   runtime::Status Save(const Streams& streams) const;
 
   SegmentFolder* const folder_;
-  std::mutex change_mutex_;           // one change at a time
-  mutable std::shared_mutex mutex_;   // guards streams_
+  std::mutex change_mutex_;          // one change at a time
+  mutable std::shared_mutex mutex_;  // guards streams_
   Streams streams_;
   ShardNumber next_number_ = 1;
   std::string secret_;

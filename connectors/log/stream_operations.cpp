@@ -1,5 +1,5 @@
-// CreateStream, DeleteStream, ListStreams, DescribeStream, DescribeStreamSummary, ListShards and the
-// two retention calls.
+// CreateStream, DeleteStream, ListStreams, DescribeStream, DescribeStreamSummary, ListShards and
+// the two retention calls.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -57,8 +57,8 @@ ApiReply CreateStream(const ApiContext& context, const json& request) {
   }
   const int64_t shards = on_demand ? kOnDemandShards : request["ShardCount"].get<int64_t>();
   if (context.catalog->Find(name) != nullptr) {
-    return ApiError{"ResourceInUseException", "Stream " + name + " under account " +
-                                                  context.account + " already exists."};
+    return ApiError{"ResourceInUseException",
+                    "Stream " + name + " under account " + context.account + " already exists."};
   }
   const auto count = static_cast<int64_t>(context.catalog->CountShards());
   if (count + shards > context.shards_max) {
@@ -77,8 +77,8 @@ ApiReply CreateStream(const ApiContext& context, const json& request) {
                                                context.clock->NowMs());
   if (!created.ok()) {
     if (created.status().fault() == runtime::Fault::kUser) {
-      return ApiError{"ResourceInUseException", "Stream " + name + " under account " +
-                                                    context.account + " already exists."};
+      return ApiError{"ResourceInUseException",
+                      "Stream " + name + " under account " + context.account + " already exists."};
     }
     return InternalFailure(created.status());
   }
@@ -123,8 +123,8 @@ ApiReply ListStreams(const ApiContext& context, const json& request) {
   }
   json reply = {{"StreamNames", names}, {"HasMoreStreams", more}, {"StreamSummaries", summaries}};
   if (more) {
-    reply["NextToken"] = context.sealer->Seal(
-        'L', {std::to_string(context.clock->NowMs()), streams.back()->name});
+    reply["NextToken"] =
+        context.sealer->Seal('L', {std::to_string(context.clock->NowMs()), streams.back()->name});
   }
   return reply.dump();
 }
@@ -193,9 +193,9 @@ ApiReply ListShards(const ApiContext& context, const json& request) {
     const std::string id = FormatShardId(shard.index);
     if (!after.empty() && id <= after) continue;
     if (shards.size() == limit) {
-      reply["NextToken"] = context.sealer->Seal(
-          'S', {std::to_string(context.clock->NowMs()), stream.name,
-                shards.back()["ShardId"].get<std::string>()});
+      reply["NextToken"] =
+          context.sealer->Seal('S', {std::to_string(context.clock->NowMs()), stream.name,
+                                     shards.back()["ShardId"].get<std::string>()});
       break;
     }
     shards.push_back(ShardJson(shard));
@@ -242,10 +242,27 @@ std::vector<ApiOperation> StreamOperations() {
   const Member limit{"Limit", kInteger, false, nullptr, 1, 10000};
   const Member start_shard{"ExclusiveStartShardId", kString, false, kPatternName, 1, 128};
   const Member hours{"RetentionPeriodHours", kInteger, true};
-  const Member mode{"StreamModeDetails", kStructure, false, nullptr, -1, -1, {},
+  const Member mode{"StreamModeDetails",
+                    kStructure,
+                    false,
+                    nullptr,
+                    -1,
+                    -1,
+                    {},
                     {{"StreamMode", kString, true, nullptr, -1, -1, {"PROVISIONED", "ON_DEMAND"}}}};
-  const Member filter{"ShardFilter", kStructure, false, nullptr, -1, -1, {},
-                      {{"Type", kString, true, nullptr, -1, -1,
+  const Member filter{"ShardFilter",
+                      kStructure,
+                      false,
+                      nullptr,
+                      -1,
+                      -1,
+                      {},
+                      {{"Type",
+                        kString,
+                        true,
+                        nullptr,
+                        -1,
+                        -1,
                         {"AFTER_SHARD_ID", "AT_TRIM_HORIZON", "FROM_TRIM_HORIZON", "AT_LATEST",
                          "AT_TIMESTAMP", "FROM_TIMESTAMP"}},
                        {"ShardId", kString, false, kPatternName, 1, 128},
@@ -257,19 +274,26 @@ std::vector<ApiOperation> StreamOperations() {
        CreateStream},
       {"DeleteStream", {{"EnforceConsumerDeletion", kBoolean}, name, arn}, DeleteStream},
       {"ListStreams",
-       {limit, {"ExclusiveStartStreamName", kString, false, kPatternName, 1, 128},
+       {limit,
+        {"ExclusiveStartStreamName", kString, false, kPatternName, 1, 128},
         {"NextToken", kString, false, nullptr, 1, 1048576}},
        ListStreams},
       {"DescribeStream", {limit, start_shard, name, arn}, DescribeStream},
       {"DescribeStreamSummary", {name, arn}, DescribeStreamSummary},
       {"ListShards",
-       {start_shard, {"MaxResults", kInteger, false, nullptr, 1, 10000},
-        {"NextToken", kString, false, nullptr, 1, 1048576}, filter,
-        {"StreamCreationTimestamp", kTimestamp}, name, arn},
+       {start_shard,
+        {"MaxResults", kInteger, false, nullptr, 1, 10000},
+        {"NextToken", kString, false, nullptr, 1, 1048576},
+        filter,
+        {"StreamCreationTimestamp", kTimestamp},
+        name,
+        arn},
        ListShards},
-      {"IncreaseStreamRetentionPeriod", {hours, name, arn},
+      {"IncreaseStreamRetentionPeriod",
+       {hours, name, arn},
        [](const ApiContext& c, const json& r) { return ChangeRetention(c, r, true); }},
-      {"DecreaseStreamRetentionPeriod", {hours, name, arn},
+      {"DecreaseStreamRetentionPeriod",
+       {hours, name, arn},
        [](const ApiContext& c, const json& r) { return ChangeRetention(c, r, false); }},
   };
 }

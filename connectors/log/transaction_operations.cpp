@@ -14,9 +14,12 @@ namespace {
 
 const char* StateName(TransactionState state) {
   switch (state) {
-    case TransactionState::kOpen: return "OPEN";
-    case TransactionState::kCommitted: return "COMMITTED";
-    case TransactionState::kAborted: return "ABORTED";
+    case TransactionState::kOpen:
+      return "OPEN";
+    case TransactionState::kCommitted:
+      return "COMMITTED";
+    case TransactionState::kAborted:
+      return "ABORTED";
   }
   return "";
 }
@@ -45,8 +48,7 @@ ApiReply EndReply(const std::string& id, bool commit, const Status& status,
 ApiReply ListReply(const ApiContext& context, const json& request) {
   const std::string state = request.value("State", "");
   json list = json::array();
-  for (const TransactionInfo& info :
-       context.store->ListTransactions(request.value("Prefix", ""))) {
+  for (const TransactionInfo& info : context.store->ListTransactions(request.value("Prefix", ""))) {
     if (!state.empty() && state != StateName(info.state)) continue;
     json entry = {{"TransactionId", info.id},
                   {"State", StateName(info.state)},
@@ -75,9 +77,9 @@ bool HandleTransaction(const ApiContext& context, const std::string& operation,
   const std::vector<Member> members =
       commit || abort
           ? std::vector<Member>{{"TransactionId", kString, true, nullptr, 1, 512}}
-          : std::vector<Member>{{"Prefix", kString, false, nullptr, 0, 512},
-                                {"State", kString, false, nullptr, -1, -1,
-                                 {"OPEN", "COMMITTED", "ABORTED"}}};
+          : std::vector<Member>{
+                {"Prefix", kString, false, nullptr, 0, 512},
+                {"State", kString, false, nullptr, -1, -1, {"OPEN", "COMMITTED", "ABORTED"}}};
   if (auto error = ValidateRequest(members, &request)) {
     responder->Send(MakeApiResponse(std::move(*error)));
     return true;

@@ -114,8 +114,7 @@ void UnitBuilder::AdmitAppend(PendingCall* call, ShardIndex* index, int64_t time
       return;
     }
   }
-  if (!call->batch.transaction().empty() &&
-      !AdmitTransaction(call, index, time_ms, &transaction)) {
+  if (!call->batch.transaction().empty() && !AdmitTransaction(call, index, time_ms, &transaction)) {
     call->batch.Clear();
     return;
   }

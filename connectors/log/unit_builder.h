@@ -39,8 +39,8 @@ struct BuiltUnit {
 // counters. Used by one thread; keeps its tables from unit to unit.
 class UnitBuilder {
  public:
-  // Puts all calls that can succeed into a unit; sets the status and outcome of those that can't, or
-  // that need nothing stored. Ends of transactions take effect after every append of the unit.
+  // Puts all calls that can succeed into a unit; sets the status and outcome of those that can't,
+  // or that need nothing stored. Ends of transactions take effect after every append of the unit.
   // An empty `calls` makes an empty unit, which only proves what stands before it.
   BuiltUnit Build(std::vector<PendingCall>* calls, ShardIndex* index, int64_t time_ms,
                   uint64_t sequence);
@@ -74,9 +74,9 @@ class UnitBuilder {
   std::vector<int32_t> slot_of_shard_;  // -1: none yet in this unit, -2: not declared
   std::vector<ShardNumber> touched_;    // entries of slot_of_shard_ to reset
   std::map<std::pair<ShardNumber, uint64_t>, int32_t> transaction_slots_;
-  std::vector<int32_t> entry_slots_;    // of all entries of all admitted appends, in order
+  std::vector<int32_t> entry_slots_;  // of all entries of all admitted appends, in order
   std::map<std::string, OpenTransaction> open_;
-  std::map<std::string, TransactionOutcome> ended_;  // in this unit
+  std::map<std::string, TransactionOutcome> ended_;      // in this unit
   std::vector<std::string> notes_before_, notes_after_;  // whole runs
 };
 

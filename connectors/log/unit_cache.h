@@ -17,8 +17,8 @@ class UnitCache {
   // Units are added in the order in which they stand in the log. `unit` points into `buffer`.
   void Add(uint64_t generation, uint64_t offset, const char* unit, size_t length,
            std::shared_ptr<PageBuffer> buffer);
-  // Where the byte at `offset` of a segment stands in memory, and what holds it; nullptr if it isn't
-  // there.
+  // Where the byte at `offset` of a segment stands in memory, and what holds it; nullptr if it
+  // isn't there.
   const char* Find(uint64_t generation, uint64_t offset, std::shared_ptr<PageBuffer>* held) const;
 
  private:

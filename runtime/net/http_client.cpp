@@ -38,8 +38,7 @@ class ClientConnection {
   // True if the server has neither closed the idle connection nor sent anything on it.
   bool IsQuiet() {
     char byte;
-    const ssize_t got =
-        ::recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    const ssize_t got = ::recv(stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
   }
 
@@ -121,8 +120,8 @@ class HttpClient::Pool {
 };
 
 Result<HttpEndpoint> HttpEndpoint::Parse(std::string_view url) {
-  const Status wrong = Status::User("endpoint is not of the form http://host:port: " +
-                                    std::string(url));
+  const Status wrong =
+      Status::User("endpoint is not of the form http://host:port: " + std::string(url));
   constexpr std::string_view kScheme = "http://";
   if (!url.starts_with(kScheme)) return wrong;
   std::string_view rest = url.substr(kScheme.size());

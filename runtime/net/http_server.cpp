@@ -103,10 +103,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void Respond(HttpResponse response) {
-    asio::post(stream_.get_executor(), [self = shared_from_this(), response = std::move(
-                                                                       response)]() mutable {
-      self->Write(std::move(response));
-    });
+    asio::post(stream_.get_executor(),
+               [self = shared_from_this(), response = std::move(response)]() mutable {
+                 self->Write(std::move(response));
+               });
   }
 
   void RespondFrom(std::function<HttpResponse()> make) {
@@ -126,10 +126,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     parser_->body_limit(core_->options_.body_limit_bytes);
     parser_->header_limit(64 * 1024);
     stream_.expires_after(std::chrono::milliseconds(core_->options_.idle_timeout_ms));
-    http::async_read_header(stream_, buffer_, *parser_,
-                            [self = shared_from_this()](beast::error_code error, size_t) {
-                              self->OnHead(error);
-                            });
+    http::async_read_header(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](beast::error_code error, size_t) { self->OnHead(error); });
   }
 
   void OnHead(beast::error_code error) {
@@ -151,10 +150,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   void ReadBody() {
-    http::async_read(stream_, buffer_, *parser_,
-                     [self = shared_from_this()](beast::error_code error, size_t) {
-                       self->OnBody(error);
-                     });
+    http::async_read(
+        stream_, buffer_, *parser_,
+        [self = shared_from_this()](beast::error_code error, size_t) { self->OnBody(error); });
   }
 
   void OnReadError(beast::error_code error) {
@@ -247,24 +245,24 @@ Status HttpServer::Core::Listen() {
 }
 
 void HttpServer::Core::Accept() {
-  acceptor_.async_accept(asio::make_strand(io_), [this, self = shared_from_this()](
-                                                     boost::system::error_code error,
-                                                     tcp::socket socket) {
-    if (stopping_ || error == asio::error::operation_aborted) return;
-    if (!error) {
-      auto connection = std::make_shared<Connection>(self, std::move(socket));
-      {
-        std::lock_guard lock(mutex_);
-        if (stopping_) return;  // Stop has already been through the set
-        connections_.insert(connection.get());
-      }
-      connection->Start();
-    } else {
-      // Out of file descriptors: wait for one rather than spin.
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    Accept();
-  });
+  acceptor_.async_accept(
+      asio::make_strand(io_),
+      [this, self = shared_from_this()](boost::system::error_code error, tcp::socket socket) {
+        if (stopping_ || error == asio::error::operation_aborted) return;
+        if (!error) {
+          auto connection = std::make_shared<Connection>(self, std::move(socket));
+          {
+            std::lock_guard lock(mutex_);
+            if (stopping_) return;  // Stop has already been through the set
+            connections_.insert(connection.get());
+          }
+          connection->Start();
+        } else {
+          // Out of file descriptors: wait for one rather than spin.
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        Accept();
+      });
 }
 
 void HttpServer::Core::Run() {

@@ -11,12 +11,12 @@
 namespace millrace::runtime {
 
 struct HttpServerOptions {
-  std::string address = "127.0.0.1";  // loopback unless someone asks for more
-  uint16_t port = 0;                  // 0: any free one, see HttpServer::port()
-  int threads = 2;                    // that run handlers
-  uint64_t body_limit_bytes = 64ull << 20;  // above it: 413, and the connection is closed
-  int64_t idle_timeout_ms = 10 * 60 * 1000;    // between two requests of a connection
-  int64_t transfer_timeout_ms = 60 * 1000;     // for the rest of a request, and for a response
+  std::string address = "127.0.0.1";         // loopback unless someone asks for more
+  uint16_t port = 0;                         // 0: any free one, see HttpServer::port()
+  int threads = 2;                           // that run handlers
+  uint64_t body_limit_bytes = 64ull << 20;   // above it: 413, and the connection is closed
+  int64_t idle_timeout_ms = 10 * 60 * 1000;  // between two requests of a connection
+  int64_t transfer_timeout_ms = 60 * 1000;   // for the rest of a request, and for a response
 };
 
 // Answers one request, from any thread, at once or later; so that a handler that waits for a disk

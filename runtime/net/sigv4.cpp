@@ -134,8 +134,8 @@ std::string CanonicalQuery(const HttpRequest& request) {
 
 std::string CanonicalRequest(const HttpRequest& request,
                              const std::vector<std::string>& signed_headers) {
-  std::string out = request.method + "\n" + CanonicalPath(request.target) + "\n" +
-                    CanonicalQuery(request) + "\n";
+  std::string out =
+      request.method + "\n" + CanonicalPath(request.target) + "\n" + CanonicalQuery(request) + "\n";
   std::string names;
   for (const std::string& name : signed_headers) {
     out += name + ":";
@@ -281,10 +281,9 @@ void SignRequest(const AwsCredentials& credentials, const SigV4Scope& scope, int
       SignatureOf(DeriveKey(credentials.secret_access_key, date, scope), to_sign);
   std::string joined;
   for (const std::string& name : names) joined += (joined.empty() ? "" : ";") + name;
-  request->headers.emplace_back("Authorization", std::string(kAlgorithm) + " Credential=" +
-                                                     credentials.access_key_id + "/" + full_scope +
-                                                     ", SignedHeaders=" + joined +
-                                                     ", Signature=" + signature);
+  request->headers.emplace_back(
+      "Authorization", std::string(kAlgorithm) + " Credential=" + credentials.access_key_id + "/" +
+                           full_scope + ", SignedHeaders=" + joined + ", Signature=" + signature);
 }
 
 struct SignatureVerifier::KeyCache {
@@ -353,13 +352,15 @@ SignatureError SignatureVerifier::Verify(const HttpRequest& request, int64_t now
     return Invalid("Credential should be scoped to correct service: '" + scope_.service + "'.");
   }
   if (date != iso_time.substr(0, 8)) {
-    return Invalid("Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
-                   "from HTTP");
+    return Invalid(
+        "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+        "from HTTP");
   }
   std::vector<std::string> names;
-  for (const std::string_view name : Split(claim.signed_headers, ';')) names.push_back(ToLower(name));
-  const std::string full_scope = date + "/" + scope_.region + "/" + scope_.service +
-                                 "/aws4_request";
+  for (const std::string_view name : Split(claim.signed_headers, ';'))
+    names.push_back(ToLower(name));
+  const std::string full_scope =
+      date + "/" + scope_.region + "/" + scope_.service + "/aws4_request";
   const std::string expected =
       SignatureOf(SigningKey(access_key_id, date),
                   StringToSign(iso_time, full_scope, CanonicalRequest(request, names)));

@@ -12,8 +12,8 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <condition_variable>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -136,7 +136,8 @@ std::unique_ptr<EmbeddedLogStore> OpenStore(const std::string& directory, size_t
   return std::move(store).value();
 }
 
-void Raw(const std::string& directory, size_t record_bytes, double floor_bytes, double floor_records) {
+void Raw(const std::string& directory, size_t record_bytes, double floor_bytes,
+         double floor_records) {
   const std::string name = "append, " + std::to_string(record_bytes) + " B x 500, 64 shards";
   auto store = OpenStore(directory, 64 << 20);
   const std::string data = RandomBytes(record_bytes + 4096);
@@ -158,11 +159,11 @@ void Raw(const std::string& directory, size_t record_bytes, double floor_bytes, 
         written_sum += at;
       }
       const double begun = WallSeconds();
-      store->Append(std::move(batch), [&window, begun](runtime::Status status, RecordBatch batch,
-                                                       int64_t) {
-        Require(status.ok(), status.ToString());
-        window.Give(std::move(batch), WallSeconds() - begun);
-      });
+      store->Append(std::move(batch),
+                    [&window, begun](runtime::Status status, RecordBatch batch, int64_t) {
+                      Require(status.ok(), status.ToString());
+                      window.Give(std::move(batch), WallSeconds() - begun);
+                    });
     }
     window.Drain();
     const double cpu_used = CpuSeconds() - cpu, wall_used = WallSeconds() - wall;
@@ -204,7 +205,8 @@ void Raw(const std::string& directory, size_t record_bytes, double floor_bytes, 
     std::vector<ShardNumber> gone;
     for (ShardNumber i = 0; i < kShards; ++i) gone.push_back(base + i);
     store->DropShards(gone);
-    std::this_thread::sleep_for(std::chrono::milliseconds(2200));  // housekeeping frees the segments
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(2200));  // housekeeping frees the segments
   }
   Report(name, Median(bytes_per_cpu), "MB/s/core", floor_bytes);
   Report(name + ", records", Median(records_per_cpu), "M records/s/core", floor_records);
@@ -260,8 +262,8 @@ void CatchUp(const std::string& directory, size_t records_per_call, size_t in_fl
     for (const LogRecord& record : batch.value().records) own += record.data.size();
     next = batch.value().next_counter;
   }
-  const std::string name = "catch-up of one of 64 shards, calls of " +
-                           std::to_string(records_per_call) + " x 1 KB";
+  const std::string name =
+      "catch-up of one of 64 shards, calls of " + std::to_string(records_per_call) + " x 1 KB";
   Report(name + ", asked for", double(store->counts().bytes_read_from_disk - asked) / double(own),
          "x of its bytes");
   Report(name + ", device", double(device_bytes() - device) / double(own), "x of its bytes");
@@ -380,12 +382,13 @@ int main(int argc, char** argv) {
   if (!json_path.empty()) {
     nlohmann::json list = nlohmann::json::array();
     for (const Row& row : rows) {
-      list.push_back({{"name", row.name}, {"value", row.value}, {"unit", row.unit},
-                      {"floor", row.floor}});
+      list.push_back(
+          {{"name", row.name}, {"value", row.value}, {"unit", row.unit}, {"floor", row.floor}});
     }
     std::ofstream(json_path) << list.dump(1) << "\n";
   }
   for (const Row& row : rows) {
-    if (row.floor > 0 && row.value < row.floor) std::printf("below its floor: %s\n", row.name.c_str());
+    if (row.floor > 0 && row.value < row.floor)
+      std::printf("below its floor: %s\n", row.name.c_str());
   }
 }

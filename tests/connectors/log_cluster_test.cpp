@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <thread>
 
 #include "tests/connectors/log_test_folder.h"
@@ -139,8 +138,7 @@ TEST_CASE("A long retention does not hold the segments of others") {
   StepClock clock;
   auto options = SmallOptions();
   options.clock = &clock;
-  auto store =
-      TryOpen(folder.path(), nullptr, options, {{1, 60'000}, {2, 1'000'000'000}}).value();
+  auto store = TryOpen(folder.path(), nullptr, options, {{1, 60'000}, {2, 1'000'000'000}}).value();
   for (int i = 0; i < 60; ++i) {
     REQUIRE(Put(store.get(), 1, Numbers(0, 20, 1500)).ok());  // large runs: left where they are
     REQUIRE(Put(store.get(), 2, {std::string(20 << 10, 'k')}).ok());

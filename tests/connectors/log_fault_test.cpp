@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <cstring>
 
 #include "connectors/log/log_format.h"
@@ -156,8 +155,8 @@ TEST_CASE("A unit of a recycled segment's former life is not taken for the log's
     auto store = Open(folder.path());
     for (int i = 0; i < 3; ++i) REQUIRE(Put(store.get(), 1, Numbers(i, i + 1, 3000)).ok());
   }
-  // The file as it would be if the segment had been recycled when the log stood just there: the head
-  // of the new life, one unit of it, and behind it the old units, which continue the sequence.
+  // The file as it would be if the segment had been recycled when the log stood just there: the
+  // head of the new life, one unit of it, and behind it the old units, which continue the sequence.
   const std::string name = Segments(folder.path())[0];
   const auto units = UnitOffsets(name);
   REQUIRE(units.size() == 4);

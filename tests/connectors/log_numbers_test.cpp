@@ -31,8 +31,7 @@ TEST_CASE("Sequence numbers sort as texts by counter, whatever the time") {
   std::string last;
   SequenceNumber number{1'795'552'494, 0, 1'795'552'494, 37};
   for (const uint64_t counter : std::initializer_list<uint64_t>{
-           0, 1, 2, 9, 10, 1ull << 16, (1ull << 48) - 1,
-           1ull << 48, kEndOfShardCounter}) {
+           0, 1, 2, 9, 10, 1ull << 16, (1ull << 48) - 1, 1ull << 48, kEndOfShardCounter}) {
     number.counter = counter;
     number.time_s += counter % 2 == 0 ? 1000 : -500;
     const std::string text = FormatSequenceNumber(number);

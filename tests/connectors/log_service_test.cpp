@@ -1,8 +1,11 @@
+// clang-format off: before our headers, so that our CHECK yields to Catch's
 #include <catch2/catch.hpp>
+// clang-format on
+
+#include "connectors/log/log_service.h"
 
 #include <nlohmann/json.hpp>
 
-#include "connectors/log/log_service.h"
 #include "runtime/net/base64.h"
 #include "runtime/net/http_client.h"
 #include "runtime/net/sigv4.h"
@@ -60,10 +63,10 @@ json SomeRecords(int count, size_t size) {
 }
 
 size_t CountRecords(LogService* service, const std::string& stream) {
-  const json iterator = Kinesis(service, "GetShardIterator",
-                                {{"StreamName", stream}, {"ShardId", "0"},
-                                 {"ShardIteratorType", "TRIM_HORIZON"}})
-                            .body;
+  const json iterator =
+      Kinesis(service, "GetShardIterator",
+              {{"StreamName", stream}, {"ShardId", "0"}, {"ShardIteratorType", "TRIM_HORIZON"}})
+          .body;
   std::string token = iterator["ShardIterator"];
   size_t count = 0;
   while (true) {
@@ -80,8 +83,9 @@ TEST_CASE("Streams, records and iterators outlive a restart of the service") {
   auto service = StartService(folder.path());
   REQUIRE(Kinesis(service.get(), "CreateStream", {{"StreamName", "s"}, {"ShardCount", 1}}).status ==
           200);
-  REQUIRE(Kinesis(service.get(), "PutRecords", {{"StreamName", "s"}, {"Records", SomeRecords(20, 100)}})
-              .status == 200);
+  REQUIRE(
+      Kinesis(service.get(), "PutRecords", {{"StreamName", "s"}, {"Records", SomeRecords(20, 100)}})
+          .status == 200);
   const std::string token =
       Kinesis(service.get(), "GetShardIterator",
               {{"StreamName", "s"}, {"ShardId", "0"}, {"ShardIteratorType", "LATEST"}})
@@ -89,9 +93,11 @@ TEST_CASE("Streams, records and iterators outlive a restart of the service") {
   service->Stop();
   service = StartService(folder.path());
   CHECK(CountRecords(service.get(), "s") == 20);
-  REQUIRE(Kinesis(service.get(), "PutRecords", {{"StreamName", "s"}, {"Records", SomeRecords(3, 10)}})
-              .status == 200);
-  CHECK(Kinesis(service.get(), "GetRecords", {{"ShardIterator", token}}).body["Records"].size() == 3);
+  REQUIRE(
+      Kinesis(service.get(), "PutRecords", {{"StreamName", "s"}, {"Records", SomeRecords(3, 10)}})
+          .status == 200);
+  CHECK(Kinesis(service.get(), "GetRecords", {{"ShardIterator", token}}).body["Records"].size() ==
+        3);
 }
 
 TEST_CASE("A full disk is told to those who put; reads go on, and puts do once there is room") {
@@ -107,7 +113,8 @@ TEST_CASE("A full disk is told to those who put; reads go on, and puts do once t
   CHECK(refused.status == 500);
   CHECK(refused.body["__type"] == "InternalFailure");
   CHECK(refused.body["message"].get<std::string>().find("No space left") != std::string::npos);
-  CHECK(Kinesis(service.get(), "CreateStream", {{"StreamName", "t"}, {"ShardCount", 1}}).status == 500);
+  CHECK(Kinesis(service.get(), "CreateStream", {{"StreamName", "t"}, {"ShardCount", 1}}).status ==
+        500);
   CHECK(CountRecords(service.get(), "s") == 20);
   faults.full = false;
   CHECK(Kinesis(service.get(), "PutRecords", put).status == 200);
@@ -166,7 +173,8 @@ TEST_CASE("Options that are wrong are refused with words") {
   CHECK(!parse({}).ok());
   CHECK(!parse({{"directory", "x"}, {"durability", "never"}}).ok());
   auto options = runtime::Options::Parse(
-      LogServiceOptions(), {{"directory", folder.path()}, {"port", "0"}, {"credentials", "nocolon"}});
+      LogServiceOptions(),
+      {{"directory", folder.path()}, {"port", "0"}, {"credentials", "nocolon"}});
   REQUIRE(options.ok());
   CHECK(LogService::Start(options.value()).status().fault() == runtime::Fault::kUser);
   CHECK(options.value().Masked().at("credentials") != "nocolon");

@@ -44,8 +44,8 @@ class TempFolder {
 
 // What goes wrong, changed while the store runs.
 struct Faults {
-  std::atomic<bool> full{false};            // no new file, no write of a page more
-  std::atomic<bool> short_write{false};     // half of a write reaches the file, then ENOSPC
+  std::atomic<bool> full{false};         // no new file, no write of a page more
+  std::atomic<bool> short_write{false};  // half of a write reaches the file, then ENOSPC
   std::atomic<bool> sync_fails{false};
   std::mutex mutex;
   // Of segments: called by the store's writing thread, under the mutex.

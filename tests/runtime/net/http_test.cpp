@@ -1,11 +1,10 @@
-#include <catch2/catch.hpp>
-
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <catch2/catch.hpp>
 #include <chrono>
 #include <mutex>
 #include <thread>
@@ -68,15 +67,20 @@ TEST_CASE("Requests and responses cross with bodies on every method") {
 TEST_CASE("Chunked bodies, 100-continue and two requests on one connection are understood") {
   auto server = HttpServer::StartBlocking({}, Echo).value();
   const uint16_t port = server->port();
-  CHECK(Raw(port, "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", "abcde").find("POST /a\nabcde") !=
-        std::string::npos);
-  const std::string with_continue = Raw(
-      port, "PUT /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi", "hi");
+  CHECK(Raw(port,
+            "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            "abcde")
+            .find("POST /a\nabcde") != std::string::npos);
+  const std::string with_continue =
+      Raw(port, "PUT /b HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+          "hi");
   CHECK(with_continue.find("100 Continue") != std::string::npos);
   CHECK(with_continue.find("PUT /b\nhi") != std::string::npos);
-  const std::string both = Raw(port, "GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
-                                     "GET /two HTTP/1.1\r\nHost: x\r\n\r\n", "GET /two");
+  const std::string both = Raw(port,
+                               "GET /one HTTP/1.1\r\nHost: x\r\n\r\n"
+                               "GET /two HTTP/1.1\r\nHost: x\r\n\r\n",
+                               "GET /two");
   CHECK(both.find("GET /one") < both.find("GET /two"));
   CHECK(Raw(port, "nonsense\r\n\r\n", "\r\n\r\n").find("400") != std::string::npos);
 }
@@ -85,8 +89,9 @@ TEST_CASE("A body above the limit gets 413") {
   HttpServerOptions options;
   options.body_limit_bytes = 1000;
   auto server = HttpServer::StartBlocking(options, Echo).value();
-  CHECK(Raw(server->port(), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "\r\n\r\n")
-            .find("413") != std::string::npos);
+  CHECK(
+      Raw(server->port(), "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n", "\r\n\r\n")
+          .find("413") != std::string::npos);
 }
 
 TEST_CASE("Answers that come later hold no thread") {
