@@ -137,7 +137,7 @@ Status HotSubtaskState::LoadHandle(runtime::FileSystem& files, const HandleConte
 
 runtime::Result<runtime::KeyedTable*> HotSubtaskState::Open(const std::string& operator_uid,
                                                             const runtime::StateSpec& spec) {
-  if (spec.kind != runtime::StateKind::kKeyed && spec.kind != runtime::StateKind::kSliced) {
+  if (spec.kind > runtime::StateKind::kOrdered) {
     return Status::Internal("state kind is not built yet: " + Describe(spec) + ", operator " +
                             operator_uid + ", state " + spec.name);
   }

@@ -13,13 +13,22 @@ using runtime::StringRef;
 namespace {
 
 std::vector<runtime::LogicalType> GroupTypes(const runtime::StateSpec& spec) {
+  if (spec.kind == runtime::StateKind::kOrdered) {
+    CHECK_THAT_HOLDS(spec.sort_columns > 0 &&
+                     spec.sort_columns <= static_cast<int>(spec.key_types.size()));
+    return {spec.key_types.begin(), spec.key_types.end() - spec.sort_columns};
+  }
   if (spec.key_group_columns == 0) return spec.key_types;
   CHECK_THAT_HOLDS(spec.key_group_columns <= static_cast<int>(spec.key_types.size()));
   return {spec.key_types.begin(), spec.key_types.begin() + spec.key_group_columns};
 }
 
+uint32_t LinkBytesOf(const runtime::StateSpec& spec) {
+  return spec.kind == runtime::StateKind::kOrdered ? 8 : 0;
+}
+
 uint32_t RowBytesOf(const runtime::StateSpec& spec) {
-  return KeyImage(spec.key_types).size_bytes() + (spec.ttl_ms > 0 ? 8 : 0) +
+  return KeyImage(spec.key_types).size_bytes() + LinkBytesOf(spec) + (spec.ttl_ms > 0 ? 8 : 0) +
          runtime::RowLayout(spec.value).size_bytes();
 }
 
@@ -31,7 +40,7 @@ HotTable::HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundi
       layout_(identity_->spec.value),
       key_(identity_->spec.key_types),
       group_encoder_(GroupTypes(identity_->spec)),
-      written_at_offset_(key_.size_bytes()),
+      written_at_offset_(key_.size_bytes() + LinkBytesOf(identity_->spec)),
       value_offset_(written_at_offset_ + (expires() ? 8 : 0)),
       row_bytes_(std::max(RowBytesOf(identity_->spec), 8u)),
       pages_(row_bytes_, sliced(), *surroundings.pool),
@@ -57,6 +66,11 @@ HotTable::HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundi
   step_->images.resize(static_cast<size_t>(kStepRows) * key_.size_bytes());
   const auto groups = surroundings.key_groups;
   const size_t owners = sliced() ? 1 : static_cast<size_t>(groups.last - groups.first + 1);
+  if (spec().kind == runtime::StateKind::kOrdered) {
+    const int key_columns = static_cast<int>(key_.columns().size()) - spec().sort_columns;
+    order_ = std::make_unique<RowOrder>(key_, key_columns, key_.size_bytes(), pages_,
+                                        *surroundings.slots, owners);
+  }
   directory_.resize(owners);
   owners_.resize(owners);
 }
@@ -106,6 +120,7 @@ uint32_t HotTable::InsertRow(uint32_t owner, uint16_t key_group, uint32_t tag,
   if (sliced()) pages_.key_groups()[id] = key_group;
   if (tag == KeyImage::kNullTag) null_rows_.insert(id);
   directory_[owner].Insert(tag, id, *surroundings_.slots);
+  if (order_ != nullptr) order_->Insert(owner, id);
   return id;
 }
 
@@ -155,6 +170,7 @@ void HotTable::EraseRow(uint32_t id, bool tombstone) {
   if (tombstone && RowPages::Test(pages_.stored(), id)) {
     AppendKey(is_null ? BlockKind::kEraseNull : BlockKind::kErase, id, key_group, owner.slice);
   }
+  if (order_ != nullptr) order_->Erase(owner_number, id);
   directory_[owner_number].Erase(is_null ? KeyImage::kNullTag : key_.TagOf(image), id);
   FreeStrings(row, true);
   RowPages::Clear(pages_.live(), id);
@@ -565,8 +581,9 @@ void HotTable::Load(BlockKind kind, uint16_t key_group, const char* record) {
   owners_[owner].stored = true;
   uint8_t* row = pages_.RowAt(id);
   FreeStrings(row, false);
-  std::memcpy(row + key_.size_bytes(), row_image + key_.size_bytes(),
-              row_bytes_ - key_.size_bytes());
+  // The links of kOrdered in the file mean nothing here.
+  std::memcpy(row + written_at_offset_, row_image + written_at_offset_,
+              row_bytes_ - written_at_offset_);
   for (const uint32_t offset : value_string_offsets_) {
     auto* slot = reinterpret_cast<StringRef*>(row + offset);
     *slot = arena_.Copy(*slot);

@@ -12,6 +12,7 @@
 #include "state/delta.h"
 #include "state/key_image.h"
 #include "state/row_index.h"
+#include "state/row_order.h"
 #include "state/row_pages.h"
 #include "state/string_arena.h"
 
@@ -27,11 +28,11 @@ struct TableSurroundings {
   int64_t now_ms = 0;  // SetTime
 };
 
-// Holds kKeyed and kSliced state in memory: rows in pages that never move, found by one RowIndex a
+// Holds kKeyed, kSliced and kOrdered state in memory: rows in pages that never move, found by one RowIndex a
 // key group (kKeyed) or a slice over all key groups (kSliced; measured equal to one a key group and
-// slice, and small windows stay small). A row is {key image, time of the last write if it expires,
-// value slots}. One thread, the owner's.
-class HotTable final : public runtime::KeyedTable {
+// slice, and small windows stay small). A row is {key image, links of kOrdered, time of the last write
+// if it expires, value slots}. One thread, the owner's.
+class HotTable final : public runtime::KeyedTable, public runtime::OrderedTable {
  public:
   HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundings& surroundings);
   ~HotTable() override;
@@ -52,6 +53,12 @@ class HotTable final : public runtime::KeyedTable {
   void DropSlice(int64_t slice) override;
   void ReleasePins() override { pinned_ = false; }
   int64_t num_rows() const override { return num_rows_; }
+  runtime::OrderedTable* ordered() override { return order_ == nullptr ? nullptr : this; }
+
+  // ---- OrderedTable ----
+  runtime::Result<runtime::Readiness> ResolveEnds(const runtime::KeyNames& names, End end,
+                                                  uint8_t** rows) override;
+  uint8_t* Neighbour(uint8_t* row, End towards) override;
 
   // ---- For the subtask's state ----
   const std::shared_ptr<const StateIdentity>& identity() const { return identity_; }
@@ -159,6 +166,7 @@ class HotTable final : public runtime::KeyedTable {
 
   RowPages pages_;
   StringArena arena_;
+  std::unique_ptr<RowOrder> order_;  // kOrdered
   std::vector<RowIndex> directory_;  // by owner
   std::vector<Owner> owners_;
   std::map<int64_t, uint32_t> slices_;       // kSliced; owner 0 is no slice and always empty

@@ -77,6 +77,43 @@ void HotTable::NameOwners(const KeyNames& names, const int32_t* rows, int32_t be
   }
 }
 
+runtime::Result<runtime::Readiness> HotTable::ResolveEnds(const KeyNames& names, End end,
+                                                          uint8_t** rows) {
+  CHECK_THAT_HOLDS(order_ != nullptr &&
+                   names.columns.size() + static_cast<size_t>(spec().sort_columns) ==
+                       key_.columns().size());
+  pinned_ = true;
+  for (int32_t begin = 0; begin < names.count; begin += kStepRows) {
+    const int32_t count = std::min(kStepRows, names.count - begin);
+    const int32_t* step_rows = names.rows == nullptr ? nullptr : names.rows + begin;
+    if (step_rows == nullptr && begin > 0) {
+      for (int32_t i = 0; i < count; ++i) step_->rows[i] = begin + i;
+      step_rows = step_->rows;
+    }
+    key_.EncodeFirst(names.columns, step_rows, count, step_->images.data());
+    NameOwners(names, step_rows, begin, count, Access::kRead);
+    for (int32_t i = 0; i < count; ++i) {
+      const char* image = step_->images.data() + static_cast<size_t>(i) * key_.size_bytes();
+      const uint32_t id = order_->EndOf(step_->owners[i], image, end == End::kLast);
+      uint8_t* row = id == 0 ? nullptr : pages_.RowAt(id) + value_offset_;
+      if (row != nullptr && expires() && IsExpired(RowOf(row))) {
+        row = Neighbour(row, end == End::kFirst ? End::kLast : End::kFirst);
+      }
+      rows[begin + i] = row;
+    }
+  }
+  return runtime::Readiness::kReady;
+}
+
+uint8_t* HotTable::Neighbour(uint8_t* row, End towards) {
+  uint32_t id = pages_.IdOf(RowOf(row));
+  const uint32_t owner = pages_.OwnerOf(pages_.PageOf(id));
+  do {
+    id = order_->Neighbour(owner, id, towards == End::kLast);
+  } while (id != 0 && expires() && IsExpired(pages_.RowAt(id)));
+  return id == 0 ? nullptr : pages_.RowAt(id) + value_offset_;
+}
+
 uint32_t HotTable::ResolveSlowly(int32_t i, bool upsert) {
   const char* image = step_->images.data() + static_cast<size_t>(i) * key_.size_bytes();
   const uint32_t owner = step_->owners[i];

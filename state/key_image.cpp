@@ -118,6 +118,39 @@ void KeyImage::EncodeNulls(size_t index, const Vector& from, const int32_t* rows
   }
 }
 
+void KeyImage::EncodeColumn(size_t index, const Vector& from, const int32_t* rows, int32_t count,
+                            char* images) const {
+  const Column& column = columns_[index];
+  switch (column.physical) {
+    case PhysicalType::kBool:
+    case PhysicalType::kInt8: EncodeFixed<int8_t>(column, from, rows, count, images); break;
+    case PhysicalType::kInt16: EncodeFixed<int16_t>(column, from, rows, count, images); break;
+    case PhysicalType::kInt32:
+    case PhysicalType::kFloat: EncodeFixed<int32_t>(column, from, rows, count, images); break;
+    case PhysicalType::kInt64:
+    case PhysicalType::kDouble: EncodeFixed<int64_t>(column, from, rows, count, images); break;
+    case PhysicalType::kInt128:
+      EncodeFixed<runtime::Int128>(column, from, rows, count, images);
+      break;
+    case PhysicalType::kString: EncodeFixed<StringRef>(column, from, rows, count, images); break;
+    case PhysicalType::kTimestamp:
+      EncodeFixed<runtime::TimestampNanos>(column, from, rows, count, images);
+      // The last four bytes are padding, which may hold anything.
+      for (int32_t i = 0; i < count; ++i) {
+        std::memset(images + static_cast<size_t>(i) * size_bytes_ + column.offset + 12, 0, 4);
+      }
+      break;
+    default: CHECK_THAT_HOLDS(false);
+  }
+  if (from.may_have_nulls()) EncodeNulls(index, from, rows, count, images);
+}
+
+void KeyImage::EncodeFirst(std::span<const Vector* const> columns, const int32_t* rows,
+                           int32_t count, char* images) const {
+  std::memset(images, 0, static_cast<size_t>(count) * size_bytes_);
+  for (size_t c = 0; c < columns.size(); ++c) EncodeColumn(c, *columns[c], rows, count, images);
+}
+
 void KeyImage::Encode(std::span<const Vector* const> columns, const int32_t* rows, int32_t count,
                       char* images, uint32_t* tags) const {
   if (null_words_ > 0) {
@@ -125,32 +158,7 @@ void KeyImage::Encode(std::span<const Vector* const> columns, const int32_t* row
       std::memset(images + static_cast<size_t>(i) * size_bytes_, 0, null_words_ * 8);
     }
   }
-  for (size_t c = 0; c < columns_.size(); ++c) {
-    const Vector& from = *columns[c];
-    switch (columns_[c].physical) {
-      case PhysicalType::kBool:
-      case PhysicalType::kInt8: EncodeFixed<int8_t>(columns_[c], from, rows, count, images); break;
-      case PhysicalType::kInt16: EncodeFixed<int16_t>(columns_[c], from, rows, count, images); break;
-      case PhysicalType::kInt32:
-      case PhysicalType::kFloat: EncodeFixed<int32_t>(columns_[c], from, rows, count, images); break;
-      case PhysicalType::kInt64:
-      case PhysicalType::kDouble: EncodeFixed<int64_t>(columns_[c], from, rows, count, images); break;
-      case PhysicalType::kInt128:
-        EncodeFixed<runtime::Int128>(columns_[c], from, rows, count, images);
-        break;
-      case PhysicalType::kString: EncodeFixed<StringRef>(columns_[c], from, rows, count, images); break;
-      case PhysicalType::kTimestamp: {
-        EncodeFixed<runtime::TimestampNanos>(columns_[c], from, rows, count, images);
-        // The last four bytes are padding, which may hold anything.
-        for (int32_t i = 0; i < count; ++i) {
-          std::memset(images + static_cast<size_t>(i) * size_bytes_ + columns_[c].offset + 12, 0, 4);
-        }
-        break;
-      }
-      default: CHECK_THAT_HOLDS(false);
-    }
-    if (from.may_have_nulls()) EncodeNulls(c, from, rows, count, images);
-  }
+  for (size_t c = 0; c < columns_.size(); ++c) EncodeColumn(c, *columns[c], rows, count, images);
   switch (shape_) {
     case Shape::kWord:
       for (int32_t i = 0; i < count; ++i) tags[i] = TagOfHash(HashWord(WordAt(images + i * 8)));
@@ -200,6 +208,34 @@ uint64_t KeyImage::HashOf(const char* image) const {
     }
   }
   return hash;
+}
+
+uint64_t KeyImage::HashOfColumns(const char* image, int count) const {
+  uint64_t hash = size_bytes_;
+  for (size_t c = 0; c < static_cast<size_t>(count); ++c) {
+    const char* at = image + columns_[c].offset;
+    hash = HashWord(hash, IsNull(image, c));
+    if (columns_[c].physical == PhysicalType::kString) {
+      hash = HashWord(hash, HashString(at));
+    } else {
+      hash = HashWord(hash, WordAt(at));
+      if (ImageWidthOf(columns_[c].physical) == 16) hash = HashWord(hash, WordAt(at + 8));
+    }
+  }
+  return hash;
+}
+
+bool KeyImage::EqualColumns(const char* a, const char* b, int count) const {
+  for (size_t c = 0; c < static_cast<size_t>(count); ++c) {
+    const uint32_t at = columns_[c].offset;
+    if (IsNull(a, c) != IsNull(b, c)) return false;
+    if (columns_[c].physical == PhysicalType::kString) {
+      if (!(RefAt(a + at) == RefAt(b + at))) return false;
+    } else if (std::memcmp(a + at, b + at, ImageWidthOf(columns_[c].physical)) != 0) {
+      return false;
+    }
+  }
+  return true;
 }
 
 bool KeyImage::Equal(const char* a, const char* b) const {

@@ -47,11 +47,24 @@ class KeyImage {
   uint64_t HashOf(const char* image) const;
 
   bool Equal(const char* a, const char* b) const;
+
+  // The same for the first `count` columns of an image only.
+  uint64_t HashOfColumns(const char* image, int count) const;
+  bool EqualColumns(const char* a, const char* b, int count) const;
+  // Only of images with NULL bits: a one-column key tells its NULL by its tag.
+  bool IsNull(const char* image, size_t column) const {
+    return null_words_ > 0 && ((image[column / 8] >> (column % 8)) & 1) != 0;
+  }
+  // Writes the first columns.size() columns of `count` images, the rest 0; no tags.
+  void EncodeFirst(std::span<const runtime::Vector* const> columns, const int32_t* rows,
+                   int32_t count, char* images) const;
   // Appends the columns of an image to one builder a column.
   void Append(const char* image, bool is_null,
               std::span<runtime::VectorBuilder* const> builders) const;
 
  private:
+  void EncodeColumn(size_t index, const runtime::Vector& from, const int32_t* rows, int32_t count,
+                    char* images) const;
   template <typename T>
   void EncodeFixed(const Column& column, const runtime::Vector& from, const int32_t* rows,
                    int32_t count, char* images) const;

@@ -192,6 +192,27 @@ void RowIndex::Erase(uint32_t tag, uint32_t id) {
   --used;
 }
 
+void RowIndex::Replace(uint32_t tag, uint32_t id, uint32_t new_id) {
+  const uint64_t wanted = static_cast<uint64_t>(tag) << 32 | id;
+  const uint64_t replacement = static_cast<uint64_t>(tag) << 32 | new_id;
+  bool found = false;
+  if (old_slots != nullptr) {  // an entry that was moved already stands in both
+    for (uint32_t at = tag & old_mask; old_slots[at] != 0; at = (at + 1) & old_mask) {
+      if (old_slots[at] != wanted) continue;
+      old_slots[at] = replacement;
+      found = true;
+      break;
+    }
+  }
+  for (uint32_t at = tag & mask; slots[at] != 0; at = (at + 1) & mask) {
+    if (slots[at] != wanted) continue;
+    writable()[at] = replacement;
+    found = true;
+    break;
+  }
+  CHECK_THAT_HOLDS(found);
+}
+
 void RowIndex::Release(SlotPool& pool) {
   if (old_slots != nullptr) pool.Free(old_slots, old_mask + 1);
   if (slots != kEmpty) pool.Free(writable(), mask + 1);

@@ -78,6 +78,8 @@ struct RowIndex {
   void Insert(uint32_t tag, uint32_t id, SlotPool& pool);
   // REQUIRES: the entry is in it.
   void Erase(uint32_t tag, uint32_t id);
+  // Gives the entry of `id` to `new_id`. REQUIRES: the entry is in it.
+  void Replace(uint32_t tag, uint32_t id, uint32_t new_id);
   // Makes room for `entries` at once. REQUIRES: empty.
   void Reserve(uint32_t entries, SlotPool& pool);
   void Release(SlotPool& pool);

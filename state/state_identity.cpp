@@ -29,7 +29,8 @@ bool SameKeyTypes(const std::vector<LogicalType>& a, const std::vector<LogicalTy
 
 Fit FitOf(const StateSpec& stored, const StateSpec& declared) {
   if (stored.kind != declared.kind || !SameKeyTypes(stored.key_types, declared.key_types) ||
-      stored.key_group_columns != declared.key_group_columns) {
+      stored.key_group_columns != declared.key_group_columns ||
+      stored.sort_columns != declared.sort_columns) {
     return Fit::kDifferent;
   }
   if (stored.value.size() > declared.value.size()) return Fit::kDifferent;
@@ -66,6 +67,7 @@ void PutIdentity(const StateIdentity& identity, ByteWriter* to) {
   to->Put(static_cast<uint32_t>(spec.key_types.size()));
   for (const LogicalType& type : spec.key_types) to->PutText(type.ToString());
   to->Put(static_cast<int32_t>(spec.key_group_columns));
+  to->Put(static_cast<int32_t>(spec.sort_columns));
   to->Put(static_cast<uint32_t>(spec.value.size()));
   for (const runtime::Field& field : spec.value) {
     to->PutText(field.name);
@@ -85,6 +87,7 @@ runtime::Result<StateIdentity> GetIdentity(ByteReader* from) {
     spec.key_types.push_back(std::move(type));
   }
   spec.key_group_columns = from->Get<int32_t>();
+  spec.sort_columns = from->Get<int32_t>();
   for (auto left = from->Get<uint32_t>(); left > 0 && from->ok(); --left) {
     std::string name(from->GetText());
     ASSIGN_OR_RETURN(LogicalType type, LogicalType::Parse(from->GetText()));

@@ -36,6 +36,8 @@ struct StateSpec {
   StateKind kind = StateKind::kKeyed;
   std::vector<LogicalType> key_types;  // kKeyed, kSliced, kOrdered, kRowStore
   int key_group_columns = 0;           // the first so many key columns decide the key group; 0: all
+  int sort_columns = 0;                // kOrdered: the last so many key columns order the rows of a
+                                       // key; those before them are the key and decide the group
   RowType value;                       // the row's fields; RowLayout(value) lays them out
   int64_t ttl_ms = 0;                  // 0: rows never expire; else from the last write (Flink)
 };
@@ -109,6 +111,8 @@ struct ScanCursor {
   bool done = false;
 };
 
+class OrderedTable;
+
 // Maps keys to rows of fixed slots, for the key groups of one subtask. All calls by the owning
 // executor thread. Row pointers point to the value slots (layout()). All pointers given out since
 // the last ReleasePins stay valid, over kMore, kBlocked and calls of other operators of the chain.
@@ -148,6 +152,25 @@ class KeyedTable {
   virtual void ReleasePins() = 0;
   // Rows in memory and evicted (an estimate if some are evicted).
   virtual int64_t num_rows() const = 0;
+  // kOrdered: the same rows in order. Else null.
+  virtual OrderedTable* ordered() { return nullptr; }
+};
+
+// Walks the rows of a key by their sort columns: the other face of a KeyedTable of kind kOrdered, whose
+// Resolve finds or makes the row of a key and sort value (all key columns named), and whose Erase
+// takes rows out of the order. Ascending by the sort columns in turn: numbers and times by value (-0.0
+// before 0.0, NaN last), strings and bytes by unsigned bytes, NULL first. About log2 of the key's rows
+// steps a call and row.
+class OrderedTable {
+ public:
+  enum class End : uint8_t { kFirst, kLast };
+  virtual ~OrderedTable() = default;
+  // Points rows[i] to the first or last row of named key i, null if it has none. `names` holds the
+  // key's columns only, without the sort columns. Pins as Resolve does; rows are written after
+  // MarkChanged only.
+  virtual Result<Readiness> ResolveEnds(const KeyNames& names, End end, uint8_t** rows) = 0;
+  // Returns the next row of the same key from a pinned row towards that end, null if it is the end.
+  virtual uint8_t* Neighbour(uint8_t* row, End towards) = 0;
 };
 
 // What an operator's list state holds: entries in order, opaque bytes.

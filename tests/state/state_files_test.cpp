@@ -2,6 +2,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <cstdlib>
+
+#include "state/file_chain.h"
 #include "tests/state/state_fixture.h"
 
 namespace millrace::state {
@@ -47,6 +50,13 @@ std::vector<int64_t> Add(runtime::KeyedTable* table, const std::vector<std::stri
   }
   table->ReleasePins();
   return before;
+}
+
+// Without syncing: some thousand times.
+void Overwrite(const std::string& path, std::string_view bytes) {
+  auto file = runtime::LocalFileSystem().Create(path);
+  REQUIRE(file.ok());
+  REQUIRE((*file)->Append(bytes).ok());
 }
 
 // Fails writes once `budget` bytes were written, and syncs if told to.
@@ -144,7 +154,7 @@ TEST_CASE("a flipped byte anywhere in a state file is found, and the error says 
   for (size_t at = 0; at < good.size(); ++at) {
     std::string bad = good;
     bad[at] = static_cast<char>(bad[at] ^ (1 << (at % 8)));
-    REQUIRE(runtime::LocalFileSystem().WriteAtomically(path, bad).ok());
+    Overwrite(path, bad);
     const auto restored = Restore(backend.get(), handles);
     INFO("byte " << at << " of " << good.size());
     REQUIRE_FALSE(restored.ok());
@@ -154,10 +164,10 @@ TEST_CASE("a flipped byte anywhere in a state file is found, and the error says 
     REQUIRE(message.find("offset") != std::string::npos);
   }
   for (const size_t size : {size_t{0}, size_t{10}, good.size() / 2, good.size() - 1}) {
-    REQUIRE(runtime::LocalFileSystem().WriteAtomically(path, good.substr(0, size)).ok());
+    Overwrite(path, good.substr(0, size));
     REQUIRE_FALSE(Restore(backend.get(), handles).ok());
   }
-  REQUIRE(runtime::LocalFileSystem().WriteAtomically(path, good).ok());
+  Overwrite(path, good);
   REQUIRE(Restore(backend.get(), handles).ok());
   REQUIRE_FALSE(Restore(backend.get(), {"nonsense"}).ok());
   REQUIRE_FALSE(Restore(backend.get(), {handles[0].substr(0, handles[0].size() - 1)}).ok());
@@ -333,6 +343,47 @@ TEST_CASE("strings that die are compacted away") {
     for (int i = 0; i < 20; ++i) subtasks[0]->Housekeep();
   }
   REQUIRE(subtasks[0]->used_bytes() < 12'000'000);
+}
+
+// Made by this test with MILLRACE_WRITE_GOLDEN set; never written again once released.
+TEST_CASE("a file of format version 1 loads") {
+  const std::string golden = "tests/data/state_v1.mrstate";
+  StateSpec spec = Spec();
+  spec.name = "golden";
+  spec.key_types = {LogicalType::VarChar()};
+  if (std::getenv("MILLRACE_WRITE_GOLDEN") != nullptr) {
+    TemporaryFolder folder;
+    auto backend = MakeStateBackend({});
+    auto subtasks = MakeSubtasks(backend.get(), 1, {});
+    auto* table = subtasks[0]->Open("uid", spec).value();
+    for (int i = 0; i < 50; ++i) Add(table, {"a key of some length " + std::to_string(i)}, i);
+    REQUIRE(TakeCheckpoint(backend.get(), folder.path(), 1, true, subtasks).ok());
+    const auto files = runtime::LocalFileSystem().List(folder.path()).value();
+    REQUIRE(runtime::LocalFileSystem()
+                .WriteAtomically(golden, runtime::LocalFileSystem().ReadAll(files[0].path).value())
+                .ok());
+  }
+  HandleContents handle;
+  handle.segments = {{{0, 127}, {{golden, 1}}}};
+  auto backend = MakeStateBackend({});
+  auto subtasks = MakeSubtasks(backend.get(), 1, {handle.Encode()});
+  auto* table = subtasks[0]->Open("uid", spec).value();
+  REQUIRE(table->num_rows() == 50);
+  for (int i = 0; i < 50; ++i) {
+    REQUIRE(Add(table, {"a key of some length " + std::to_string(i)}, 0)[0] == i);
+  }
+}
+
+TEST_CASE("a budget is refused as long as nothing is evicted") {
+  StateBackendOptions options;
+  options.type = BackendType::kRocksDb;
+  options.budget_bytes = 1 << 20;
+  auto backend = MakeStateBackend(options);
+  runtime::SubtaskStateOptions subtask;
+  subtask.pool = runtime::ProcessPool().MakeChild("subtask");
+  REQUIRE(backend->MakeSubtaskState(std::move(subtask)).status().fault() == Fault::kUser);
+  REQUIRE(ParseBackendType("rocksdb").value() == BackendType::kRocksDb);
+  REQUIRE_FALSE(ParseBackendType("forst").ok());
 }
 
 }  // namespace
