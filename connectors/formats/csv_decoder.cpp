@@ -111,11 +111,12 @@ class CsvDecoder final : public Decoder {
         const std::string wrong = TakeQuoted(record, &at, &field);
         if (!wrong.empty()) return wrong;
       } else {
-        TakeBare(record, &at, &field);
+        const std::string wrong = TakeBare(record, &at, &field);
+        if (!wrong.empty()) return wrong;
       }
       fields_.push_back(field);
-      if (at >= record.size()) break;
-      ++at;  // the delimiter
+      if (at >= record.size() || IsLineEnd(record[at])) break;  // a record is one line
+      ++at;                                                      // the delimiter
     }
     if (fields_.size() <= record_.size() || options_.ignore_trailing_unmappable) return {};
     if (fields_.size() == record_.size() + 1 && fields_.back().empty() &&
@@ -129,21 +130,26 @@ class CsvDecoder final : public Decoder {
            std::string(fields_[record_.size()]) + "\")";
   }
 
-  void TakeBare(std::string_view record, size_t* at, std::string_view* field) {
+  std::string TakeBare(std::string_view record, size_t* at, std::string_view* field) {
     const size_t begin = *at;
-    size_t end = record.find(options_.delimiter, begin);
-    if (end == std::string_view::npos) end = record.size();
-    *field = record.substr(begin, end - begin);
+    size_t end = begin;
+    bool escaped = false;
+    for (; end < record.size() && record[end] != options_.delimiter && !IsLineEnd(record[end]);
+         ++end) {
+      if (record[end] != options_.escape) continue;
+      escaped = true;
+      ++end;
+    }
+    if (end > record.size()) return "Unexpected EOF in escaped character";
     *at = end;
-    if (options_.escape >= 0 && field->find(static_cast<char>(options_.escape)) !=
-                                    std::string_view::npos) {
+    *field = record.substr(begin, end - begin);
+    if (escaped) {
       const size_t from = unescaped_.size();
-      size_t i = begin;
-      for (; i < record.size() && record[i] != options_.delimiter; ++i) AppendPossiblyEscaped(record, &i);
+      for (size_t i = begin; i < end; ++i) AppendPossiblyEscaped(record, &i);
       *field = std::string_view(unescaped_).substr(from);
-      *at = i;
     }
     if (options_.trim_spaces) *field = runtime::TrimJava(*field);
+    return {};
   }
 
   std::string TakeQuoted(std::string_view record, size_t* at, std::string_view* field) {
@@ -165,7 +171,7 @@ class CsvDecoder final : public Decoder {
     }
     *field = std::string_view(unescaped_).substr(from);
     for (++i; i < record.size() && record[i] == ' ';) ++i;
-    if (i < record.size() && record[i] != options_.delimiter) {
+    if (i < record.size() && record[i] != options_.delimiter && !IsLineEnd(record[i])) {
       return std::string("Expected column separator character ('") + options_.delimiter +
              "') or end-of-line behind a quoted value, but found '" + record[i] + "'";
     }
@@ -182,6 +188,8 @@ class CsvDecoder final : public Decoder {
     }
     unescaped_.push_back(c);
   }
+
+  static bool IsLineEnd(char c) { return c == '\n' || c == '\r'; }
 
   bool IsNull(std::string_view text) const {
     return (options_.null_literal.has_value() && text == *options_.null_literal) ||
@@ -219,10 +227,6 @@ class CsvDecoder final : public Decoder {
   }
 
   std::string AppendField(std::string_view text, VectorBuilder& builder) {
-    if (IsNull(text)) {
-      AppendNullTo(&builder);
-      return {};
-    }
     if (builder.type().kind() == TypeKind::kArray) {
       SplitElements(text);
       for (const std::string_view element : elements_) {
@@ -232,7 +236,11 @@ class CsvDecoder final : public Decoder {
       builder.AppendList(static_cast<uint32_t>(elements_.size()));
       return {};
     }
-    if (builder.type().kind() != TypeKind::kRow) return AppendScalar(text, builder);
+    if (builder.type().kind() != TypeKind::kRow) {
+      if (!IsNull(text)) return AppendScalar(text, builder);
+      AppendNullTo(&builder);
+      return {};
+    }
     SplitElements(text);
     const size_t expected = builder.type().children().size();
     if (elements_.empty()) {

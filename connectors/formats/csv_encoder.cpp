@@ -119,7 +119,7 @@ class CsvEncoder final : public Encoder {
       return true;
     }
     return std::any_of(text_.begin(), text_.end(), [&](char c) {
-      return static_cast<unsigned char>(c) < least_safe_ || c == options_.escape;
+      return static_cast<unsigned char>(c) < least_safe_ || c == '\\' || c == options_.escape;
     });
   }
 

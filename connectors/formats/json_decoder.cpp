@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "connectors/formats/format_factory.h"
-#include "connectors/formats/json_encoder.h"
 #include "connectors/formats/json_row_plan.h"
+#include "connectors/formats/json_text.h"
 #include "connectors/formats/scalar_text.h"
 #include "runtime/types/text/number_text.h"
 
@@ -31,6 +31,7 @@ enum class Outcome : uint8_t {
 
 constexpr int kMostDepth = 1000;     // of nesting, as Jackson's
 constexpr size_t kShownValueBytes = 100;
+constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool StartsNumber(char c) { return c == '-' || (c >= '0' && c <= '9'); }
@@ -38,30 +39,6 @@ bool StartsNumber(char c) { return c == '-' || (c >= '0' && c <= '9'); }
 std::string_view TrimmedToken(std::string_view token) {
   while (!token.empty() && IsBlank(token.back())) token.remove_suffix(1);
   return token;
-}
-
-// RFC 8259's number. *has_fraction: a point or an exponent.
-bool IsNumber(std::string_view text, bool* has_fraction) {
-  size_t i = text.starts_with('-') ? 1 : 0;
-  const auto digits = [&] {
-    const size_t from = i;
-    while (i < text.size() && text[i] >= '0' && text[i] <= '9') ++i;
-    return i - from;
-  };
-  const size_t first = i;
-  const size_t whole = digits();
-  if (whole == 0 || (whole > 1 && text[first] == '0')) return false;
-  *has_fraction = i < text.size();
-  if (i < text.size() && text[i] == '.') {
-    ++i;
-    if (digits() == 0) return false;
-  }
-  if (i < text.size() && (text[i] | 0x20) == 'e') {
-    ++i;
-    if (i < text.size() && (text[i] == '+' || text[i] == '-')) ++i;
-    if (digits() == 0) return false;
-  }
-  return i == text.size();
 }
 
 class JsonDecoder final : public Decoder {
@@ -103,6 +80,7 @@ class JsonDecoder final : public Decoder {
   // Reads the rows of a record, of which complete_ are whole. Row i is at base + i.
   Outcome ReadRecord(std::string_view record, int32_t base) {
     if (record.empty()) return Outcome::kOk;
+    if (record.starts_with(kByteOrderMark)) record.remove_prefix(kByteOrderMark.size());
     Load(record);
     ondemand::document document;
     simdjson::error_code error = Iterate(&document);
@@ -298,11 +276,15 @@ class JsonDecoder final : public Decoder {
     const char first = token.front();
     if (first == '"') {
       const simdjson::error_code error = value.get_string().get(*text);
-      return error == simdjson::SUCCESS ? Outcome::kOk : Broken(error);
+      if (error == simdjson::SUCCESS) return Outcome::kOk;
+      loose_text_.clear();
+      if (!UnescapeJsonLoosely(token, &loose_text_)) return Broken(error);
+      *text = loose_text_;
+      return Outcome::kOk;
     }
     *text = TrimmedToken(token);
     bool has_fraction = false;
-    if (*text == "true" || *text == "false" || IsNumber(*text, &has_fraction)) return Outcome::kOk;
+    if (*text == "true" || *text == "false" || IsJsonNumber(*text, &has_fraction)) return Outcome::kOk;
     if (first == '{' || first == '[') return NotThe("is no single value", *text);
     return Broken(simdjson::TAPE_ERROR);
   }
@@ -319,7 +301,7 @@ class JsonDecoder final : public Decoder {
     }
     bool has_fraction = false;
     const std::string_view text = TrimmedToken(token);
-    if (!IsNumber(text, &has_fraction)) return Broken(simdjson::NUMBER_ERROR);
+    if (!IsJsonNumber(text, &has_fraction)) return Broken(simdjson::NUMBER_ERROR);
     double floating = 0;
     // Flink cuts the fraction off for INT and BIGINT; the smaller types refuse it.
     if (sizeof(T) < 4 || !has_fraction || !runtime::ParseJavaDouble(text, &floating)) {
@@ -453,9 +435,11 @@ class JsonDecoder final : public Decoder {
     double number = 0;
     if (first == '"') {
       AppendJsonString(text, &text_);
-    } else if (IsNumber(text, &has_fraction) && has_fraction &&
+    } else if (IsJsonNumber(text, &has_fraction) && has_fraction &&
                runtime::ParseJavaDouble(text, &number)) {
+      if (!std::isfinite(number)) text_.push_back('"');
       runtime::AppendJavaDouble(number, &text_);
+      if (!std::isfinite(number)) text_.push_back('"');
     } else {
       text_ += text;
     }
@@ -543,6 +527,7 @@ class JsonDecoder final : public Decoder {
   std::vector<VectorBuilder*> targets_;
   int32_t complete_ = 0;
   std::string text_;
+  std::string loose_text_;
 
   const char* reason_ = nullptr;  // why the last value could not be read
   std::string value_;

@@ -3,8 +3,8 @@
 #include <cmath>
 
 #include "connectors/formats/base64.h"
+#include "connectors/formats/json_text.h"
 #include "connectors/formats/scalar_text.h"
-#include "runtime/types/text/utf8.h"
 #include "runtime/types/text/value_text.h"
 
 namespace millrace::connectors {
@@ -20,25 +20,6 @@ using runtime::Status;
 using runtime::StringRef;
 using runtime::TypeKind;
 using runtime::Vector;
-
-constexpr char kHexDigits[] = "0123456789ABCDEF";
-
-void AppendEscaped(unsigned char c, std::string* to) {
-  switch (c) {
-    case '"': to->append("\\\""); break;
-    case '\\': to->append("\\\\"); break;
-    case '\b': to->append("\\b"); break;
-    case '\f': to->append("\\f"); break;
-    case '\n': to->append("\\n"); break;
-    case '\r': to->append("\\r"); break;
-    case '\t': to->append("\\t"); break;
-    default:
-      to->append("\\u00");
-      to->push_back(kHexDigits[c >> 4]);
-      to->push_back(kHexDigits[c & 15]);
-  }
-}
-
 
 class JsonEncoder final : public Encoder {
  public:
@@ -203,36 +184,6 @@ class JsonEncoder final : public Encoder {
 };
 
 }  // namespace
-
-void AppendJsonString(std::string_view text, std::string* to) {
-  to->push_back('"');
-  bool ascii = true;
-  size_t copied = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    ascii &= c < 0x80;
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    if (!ascii) break;
-    to->append(text, copied, i - copied);
-    AppendEscaped(c, to);
-    copied = i + 1;
-  }
-  if (ascii) {
-    to->append(text, copied);
-    to->push_back('"');
-    return;
-  }
-  std::string clean;
-  runtime::AppendWellFormed(text.substr(copied), &clean);
-  for (const char c : clean) {
-    if (static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\') {
-      to->push_back(c);
-    } else {
-      AppendEscaped(static_cast<unsigned char>(c), to);
-    }
-  }
-  to->push_back('"');
-}
 
 Result<std::unique_ptr<Encoder>> MakeJsonEncoder(const EncoderSpec& spec,
                                                  const JsonOptions& options) {

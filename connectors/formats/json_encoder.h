@@ -12,8 +12,4 @@ namespace millrace::connectors {
 runtime::Result<std::unique_ptr<Encoder>> MakeJsonEncoder(const EncoderSpec& spec,
                                                           const JsonOptions& options);
 
-// Appends a text as a JSON string, as Jackson does: quoted; escaped are quotes, backslashes and
-// control characters; malformed UTF-8 becomes U+FFFD.
-void AppendJsonString(std::string_view text, std::string* to);
-
 }  // namespace millrace::connectors

@@ -132,6 +132,8 @@ TEST_CASE("JSON values convert as Flink's") {
   CHECK(One("ROW<`x` INT>", "[]") == "error: '[' is no JSON object");
   CHECK(One("STRING", "\"a\tb\"") == "a\tb");  // Flink allows unescaped control characters
   CHECK(One("STRING", "\"a\\\\\tb\\\"\t\"") == "a\\\tb\"\t");
+  CHECK(One("STRING", R"("x\ud800y\ud83d\ude00\n\u00e4")") == "x?y\xf0\x9f\x98\x80\n\xc3\xa4");
+  CHECK(Decode(Row({{"a", "INT"}}), {"\xEF\xBB\xBF{\"a\":1}"}).rows.size() == 1);
 }
 
 TEST_CASE("a record that is no JSON says which record and why, and leaves the rows before it") {
