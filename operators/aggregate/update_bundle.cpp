@@ -5,200 +5,119 @@
 #include <utility>
 
 #include "operators/aggregate/aggregate_function.h"
-#include "operators/aggregate/function_kernels.h"
 
 namespace millrace::operators {
 
 using runtime::Batch;
 using runtime::BatchPtr;
 using runtime::LogicalType;
-using runtime::PhysicalType;
 using runtime::RowKind;
-using runtime::RowLayout;
 using runtime::RowType;
-using runtime::TypeKind;
 using runtime::Vector;
 using runtime::VectorBuilder;
 using runtime::VectorPtr;
 
-namespace {
-
-// Fields of a group's row before its results.
-constexpr int kTouched = 0;
-constexpr int kExisted = 1;  // before the bundle
-constexpr int kExists = 2;   // now
-constexpr int kFirstResult = 3;
-
-RowType BundleRow(const RowType& results) {
-  const LogicalType flag(TypeKind::kBoolean, false);
-  RowType row = {{"touched", flag}, {"existed", flag}, {"exists", flag}};
-  for (const runtime::Field& result : results) row.push_back({"before", result.type.AsNullable()});
-  for (const runtime::Field& result : results) row.push_back({"after", result.type.AsNullable()});
-  return row;
-}
-
-template <typename Work>
-void WithResultType(PhysicalType physical, Work work) {
-  switch (physical) {
-    case PhysicalType::kBool:
-    case PhysicalType::kInt8: return work(int8_t());
-    case PhysicalType::kInt16: return work(int16_t());
-    case PhysicalType::kInt32: return work(int32_t());
-    case PhysicalType::kInt64: return work(int64_t());
-    case PhysicalType::kInt128: return work(Int128());
-    case PhysicalType::kFloat: return work(float());
-    case PhysicalType::kDouble: return work(double());
-    case PhysicalType::kString: return work(StringRef());
-    case PhysicalType::kTimestamp: return work(runtime::TimestampNanos());
-    default: CHECK_THAT_HOLDS(false);
-  }
-}
-
-template <typename T>
-void StoreResult(const FieldSlot& slot, uint8_t* row, const Vector& from, int32_t at,
-                 StateArena& arena) {
-  if (from.IsNull(at)) {
-    slot.SetNull(row);
-    return;
-  }
-  slot.SetValid(row);
-  if constexpr (std::is_same_v<T, StringRef>) {
-    auto text = slot.Load<StringRef>(row);
-    arena.Set(&text, from.At<StringRef>(at));
-    slot.Store(row, text);
-  } else {
-    slot.Store(row, from.At<T>(at));
-  }
-}
-
-}  // namespace
-
-UpdateBundle::UpdateBundle(std::vector<LogicalType> key_types, const RowType& results,
+UpdateBundle::UpdateBundle(const std::vector<LogicalType>& key_types, const RowType& results,
                            RowType output, Rules rules)
-    : output_(std::move(output)), rules_(rules), groups_(std::move(key_types), BundleRow(results)) {
-  const auto count = static_cast<int>(results.size());
-  for (int i = 0; i < count; ++i) {
-    columns_.push_back({results[static_cast<size_t>(i)].type.physical(), kFirstResult + i,
-                        kFirstResult + count + i});
+    : output_(std::move(output)),
+      rules_(rules),
+      keys_(key_types),
+      arena_(std::make_unique<OperatorArena>()) {
+  for (const runtime::Field& result : results) {
+    before_.emplace_back(result.type, arena_.get());
+    after_.emplace_back(result.type, arena_.get());
   }
 }
 
 void UpdateBundle::Add(std::span<const Vector* const> keys, const RowRange& rows,
                        const uint8_t* actions, const std::vector<VectorPtr>& results) {
   const auto count = static_cast<size_t>(rows.count);
-  physical_.resize(count);
-  for (int32_t i = 0; i < rows.count; ++i) physical_[static_cast<size_t>(i)] = rows.PhysicalRow(i);
   ids_.resize(count);
-  groups_.FindOrAdd(keys, physical_.data(), rows.count, nullptr, ids_.data());
-  const RowLayout& layout = groups_.layout();
-  const uint32_t touched = layout.OffsetOf(kTouched);
-  const uint32_t existed = layout.OffsetOf(kExisted);
-  const uint32_t exists = layout.OffsetOf(kExists);
   first_touch_.resize(count);
-  for (size_t i = 0; i < count; ++i) {
-    uint8_t* row = groups_.row(ids_[i]);
-    const uint8_t action = actions == nullptr ? uint8_t{kPlain} : actions[i];
-    first_touch_[i] = row[touched] == 0;
-    if (first_touch_[i] != 0) row[existed] = (action & (kFirst | kIgnore)) == 0;
-    row[touched] = 1;
-    if ((action & kIgnore) == 0) row[exists] = (action & kLast) == 0;
+  while (before_rows_.size() < count) {
+    before_rows_.push_back(static_cast<int32_t>(2 * before_rows_.size()));
+    after_rows_.push_back(before_rows_.back() + 1);
   }
-  for (size_t c = 0; c < columns_.size(); ++c) {
-    const Vector& result = *results[c];
-    const FieldSlot before(layout, columns_[c].before);
-    const FieldSlot after(layout, columns_[c].after);
-    WithResultType(columns_[c].physical, [&](auto type) {
-      using T = decltype(type);
-      for (size_t i = 0; i < count; ++i) {
-        uint8_t* row = groups_.row(ids_[i]);
-        const auto at = static_cast<int32_t>(2 * i);
-        if (first_touch_[i] != 0) StoreResult<T>(before, row, result, at, groups_.arena());
-        StoreResult<T>(after, row, result, at + 1, groups_.arena());
-      }
-    });
+  const int32_t* physical = rows.batch->selection();
+  if (physical != nullptr) {
+    physical += rows.begin;
+  } else if (rows.begin > 0) {
+    physical_.resize(count);
+    for (size_t i = 0; i < count; ++i) physical_[i] = rows.begin + static_cast<int32_t>(i);
+    physical = physical_.data();
+  }
+  keys_.FindOrAdd(keys, physical, rows.count, nullptr, ids_.data());
+  presence_.resize(static_cast<size_t>(keys_.size()), 0);
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t action = actions == nullptr ? uint8_t{kPlain} : actions[i];
+    uint8_t& presence = presence_[static_cast<size_t>(ids_[i])];
+    first_touch_[i] = presence == 0;
+    if (presence == 0) presence = (action & (kFirst | kIgnore)) == 0 ? kTouched | kExisted : kTouched;
+    if ((action & kIgnore) != 0) continue;
+    presence = static_cast<uint8_t>((presence & ~kExists) | ((action & kLast) != 0 ? 0 : kExists));
+  }
+  for (size_t c = 0; c < results.size(); ++c) {
+    before_[c].Resize(keys_.size());
+    after_[c].Resize(keys_.size());
+    before_[c].Set(*results[c], before_rows_.data(), ids_.data(), rows.count, first_touch_.data());
+    after_[c].Set(*results[c], after_rows_.data(), ids_.data(), rows.count, nullptr);
   }
   num_rows_ += rows.count;
 }
 
-bool UpdateBundle::Changed(const uint8_t* row) const {
-  for (const Column& column : columns_) {
-    const FieldSlot before(groups_.layout(), column.before);
-    const FieldSlot after(groups_.layout(), column.after);
-    bool changed = before.IsNull(row) != after.IsNull(row);
-    if (!changed && !before.IsNull(row)) {
-      WithResultType(column.physical, [&](auto type) {
-        using T = decltype(type);
-        changed = !(before.Load<T>(row) == after.Load<T>(row));
-      });
-    }
-    if (changed) return true;
-  }
-  return false;
-}
-
 BatchPtr UpdateBundle::Flush(runtime::MemoryPool& pool, int32_t most_groups) {
-  const int32_t begin = flushed_;
-  const int32_t end = std::min(groups_.size(), begin + most_groups);
-  const RowLayout& layout = groups_.layout();
-  const uint32_t existed = layout.OffsetOf(kExisted);
-  const uint32_t exists = layout.OffsetOf(kExists);
-  // Row numbers, which of their two results, and as what they are emitted.
-  std::vector<int32_t> ids;
-  std::vector<RowKind> kinds;
-  for (int32_t id = begin; id < end; ++id) {
-    const uint8_t* row = groups_.row(id);
-    if (row[existed] == 0 && row[exists] != 0) {
-      ids.push_back(id);
-      kinds.push_back(RowKind::kInsert);
-    } else if (row[existed] != 0 && row[exists] == 0) {
-      ids.push_back(id);
-      kinds.push_back(RowKind::kDelete);
-    } else if (row[existed] != 0 && (rules_.emit_unchanged || Changed(row))) {
-      if (rules_.update_before) {
-        ids.push_back(id);
-        kinds.push_back(RowKind::kUpdateBefore);
-      }
-      ids.push_back(id);
-      kinds.push_back(RowKind::kUpdateAfter);
+  const int32_t count = std::min(keys_.size() - flushed_, most_groups);
+  std::vector<uint8_t> changed(static_cast<size_t>(count) + 1, rules_.emit_unchanged ? 1 : 0);
+  for (size_t c = 0; c < before_.size() && !rules_.emit_unchanged; ++c) {
+    before_[c].MarkChanges(after_[c], flushed_, count, changed.data());
+  }
+  // Which groups' results are emitted as what; 1: those before.
+  std::vector<int32_t> ids(2 * static_cast<size_t>(count));
+  std::vector<uint8_t> is_before(ids.size());
+  runtime::BufferPtr kinds_buffer = pool.Allocate(ids.size() + Vector::kPaddingBytes);
+  auto* kinds = reinterpret_cast<RowKind*>(kinds_buffer->data());
+  int32_t emitted = 0;
+  const auto emit = [&](int32_t id, bool before, RowKind kind) {
+    ids[static_cast<size_t>(emitted)] = id;
+    is_before[static_cast<size_t>(emitted)] = before;
+    kinds[emitted++] = kind;
+  };
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t id = flushed_ + i;
+    switch (presence_[static_cast<size_t>(id)] & (kExisted | kExists)) {
+      case kExists: emit(id, false, RowKind::kInsert); break;
+      case kExisted: emit(id, true, RowKind::kDelete); break;
+      case kExisted | kExists:
+        if (changed[static_cast<size_t>(i)] == 0) break;
+        if (rules_.update_before) emit(id, true, RowKind::kUpdateBefore);
+        emit(id, false, RowKind::kUpdateAfter);
+        break;
+      default: break;
     }
   }
   BatchPtr batch;
-  if (!ids.empty()) {
-    const auto count = static_cast<int32_t>(ids.size());
-    const size_t num_keys = output_.size() - columns_.size();
+  if (emitted > 0) {
+    const size_t num_keys = output_.size() - after_.size();
     std::vector<VectorBuilder> builders;
-    for (const runtime::Field& field : output_) builders.emplace_back(pool, field.type, count);
+    for (const runtime::Field& field : output_) builders.emplace_back(pool, field.type, emitted);
     std::vector<VectorBuilder*> keys;
     for (size_t c = 0; c < num_keys; ++c) keys.push_back(&builders[c]);
-    groups_.AppendKeys(ids, keys);
-    for (size_t c = 0; c < columns_.size(); ++c) {
-      const FieldSlot before(layout, columns_[c].before);
-      const FieldSlot after(layout, columns_[c].after);
-      VectorBuilder& out = builders[num_keys + c];
-      WithResultType(columns_[c].physical, [&](auto type) {
-        using T = decltype(type);
-        out.Reserve(count);
-        T* to = out.tail<T>();
-        for (size_t i = 0; i < ids.size(); ++i) {
-          const uint8_t* row = groups_.row(ids[i]);
-          const FieldSlot& slot = runtime::IsRetraction(kinds[i]) ? before : after;
-          to[i] = slot.IsNull(row) ? T() : CopyOut(slot.Load<T>(row), &out);
-          if (slot.IsNull(row)) out.MarkNull(static_cast<int32_t>(i));
-        }
-        out.Advance(count);
-      });
-    }
+    keys_.AppendKeys(std::span(ids).first(static_cast<size_t>(emitted)), keys);
     std::vector<VectorPtr> columns;
+    for (size_t c = 0; c < after_.size(); ++c) {
+      after_[c].AppendTo(ids.data(), emitted, &before_[c], is_before.data(),
+                         &builders[num_keys + c]);
+    }
     for (VectorBuilder& builder : builders) columns.push_back(builder.Finish());
-    auto made = std::make_shared<Batch>(std::move(columns), count);
-    runtime::BufferPtr buffer = pool.Allocate(ids.size() + Vector::kPaddingBytes);
-    std::memcpy(buffer->data(), kinds.data(), kinds.size());
-    made->SetRowKinds(std::move(buffer));
+    auto made = std::make_shared<Batch>(std::move(columns), emitted);
+    made->SetRowKinds(std::move(kinds_buffer));
     batch = std::move(made);
   }
-  flushed_ = end;
-  if (flushed_ == groups_.size()) {
-    groups_.Clear();
+  flushed_ += count;
+  if (flushed_ == keys_.size()) {
+    keys_.Clear();
+    arena_->Clear();
+    presence_.clear();
     flushed_ = 0;
     num_rows_ = 0;
   }
