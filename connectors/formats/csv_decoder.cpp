@@ -32,10 +32,8 @@ class CsvDecoder final : public Decoder {
       std::string wrong = Split(record);
       if (wrong.empty()) wrong = AppendRow(rows);
       if (!wrong.empty()) {
-        for (const int column : columns_) {
-          VectorBuilder& builder = rows.column(column);
-          if (builder.length() > rows.num_rows()) builder.Truncate(rows.num_rows());
-        }
+        // Also where no row was begun: a list that was given up left elements in its child.
+        for (const int column : columns_) rows.column(column).Truncate(rows.num_rows());
         if (options_.ignore_parse_errors) continue;
         failed_record_ = i;
         std::string message = "Failed to deserialize CSV row '" + ShownRecord(record) +

@@ -491,9 +491,8 @@ class JsonDecoder final : public Decoder {
 
   // ---- Errors. ----
   void Truncate(int32_t length) {
-    for (VectorBuilder* target : targets_) {
-      if (target->length() > length) target->Truncate(length);
-    }
+    // Also where no row was begun: a list that was given up left elements in its children.
+    for (VectorBuilder* target : targets_) target->Truncate(length);
   }
   Outcome Broken(simdjson::error_code error) {
     reason_ = simdjson::error_message(error);
