@@ -124,7 +124,7 @@ class OperatorDriver::Context : public runtime::OperatorContext {
   }
   void RunIo(std::function<void()> work) override { work(); }
   runtime::Timestamp watermark() const override { return watermark_now; }
-  runtime::KeyedTable& keyed(int index) override { return *tables.at(index); }
+  runtime::KeyedTable& keyed(int index) override { return *keyed_tables.at(index); }
   runtime::ListEntries& list(int index) override { return lists.at(index); }
   uint8_t* const* rows(int index, int request) override {
     return resolved.at(index).at(static_cast<size_t>(request))->data();
@@ -137,11 +137,14 @@ class OperatorDriver::Context : public runtime::OperatorContext {
   }
 
   void ReleasePins() {
-    for (auto& [index, table] : tables) table->ReleasePins();
+    for (auto& [index, table] : keyed_tables) table->ReleasePins();
     resolved.clear();
+    if (state != nullptr) state->Housekeep();
   }
 
   std::map<int, std::unique_ptr<MemoryTable>> tables;
+  std::unique_ptr<runtime::SubtaskState> state;
+  std::map<int, runtime::KeyedTable*> keyed_tables;
   std::map<int, runtime::ListEntries> lists;
   std::map<int, std::vector<std::unique_ptr<std::vector<uint8_t*>>>> resolved;
   runtime::Timestamp watermark_now = runtime::kMinTimestamp;
@@ -156,7 +159,7 @@ class OperatorDriver::Context : public runtime::OperatorContext {
 
 void OperatorDriver::Requests::Add(int state, Access access, const runtime::KeyNames& names) {
   auto rows = std::make_unique<std::vector<uint8_t*>>(static_cast<size_t>(names.count) + 1);
-  auto& table = *context_->tables.at(state);
+  auto& table = *context_->keyed_tables.at(state);
   for (;;) {
     auto ready = table.Resolve(names, access, rows->data());
     ThrowIfFailed(ready.status());
@@ -170,6 +173,7 @@ OperatorDriver::OperatorDriver(Factory factory, runtime::OperatorSpec spec, Opti
   settings_.batch_rows = options_.batch_rows;
   settings_.time_zone = options_.time_zone;
   context_ = std::make_unique<Context>(settings_, options_.now_ms);
+  if (options_.make_state) context_->state = options_.make_state();
   Start();
 }
 OperatorDriver::~OperatorDriver() = default;
@@ -185,10 +189,17 @@ void OperatorDriver::Start() {
       context_->lists[index];
       continue;
     }
+    if (context_->state != nullptr) {
+      auto opened = context_->state->Open(spec_.uid, specs[i]);
+      ThrowIfFailed(opened.status());
+      context_->keyed_tables[index] = opened.value();
+      continue;
+    }
     auto table = std::make_unique<MemoryTable>(specs[i]);
     table->SetTime(context_->now);
     table->set_pending(options_.pending);
     if (context_->tables.count(index) != 0) table->Restore(context_->tables[index]->Snapshot());
+    context_->keyed_tables[index] = table.get();
     context_->tables[index] = std::move(table);
   }
   ThrowIfFailed(operator_->Open(*context_));
@@ -227,11 +238,12 @@ std::vector<std::string> OperatorDriver::Drain(
 }
 
 void OperatorDriver::Between() {
-  if (options_.restore_between) Restore();
+  if (options_.restore_between && context_->state == nullptr) Restore();
 }
 
 std::vector<std::string> OperatorDriver::ProcessPiece(const BatchPtr& batch, int input) {
   for (auto& [index, table] : context_->tables) table->SetTime(context_->now);
+  if (context_->state != nullptr) context_->state->SetTime(context_->now);
   Requests requests(context_.get());
   context_->resolved.clear();
   ThrowIfFailed(operator_->NameKeys(input, *batch, requests));
@@ -314,6 +326,8 @@ int64_t OperatorDriver::counter(const std::string& name) const {
   return context_->metrics().counter(name).value();
 }
 
-int64_t OperatorDriver::num_rows(int index) const { return context_->tables.at(index)->num_rows(); }
+int64_t OperatorDriver::num_rows(int index) const {
+  return context_->keyed_tables.at(index)->num_rows();
+}
 
 }  // namespace millrace::tests

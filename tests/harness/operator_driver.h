@@ -35,6 +35,8 @@ class OperatorDriver {
     bool restore_between = false;  // snapshot, a new operator, restore between any two inputs
     int64_t now_ms = 0;
     std::string time_zone = "UTC";
+    // Gives a real backend's state instead of MemoryTables; then there is no restoring.
+    std::function<std::unique_ptr<runtime::SubtaskState>()> make_state;
   };
 
   OperatorDriver(Factory factory, runtime::OperatorSpec spec, Options options);
