@@ -46,8 +46,7 @@ uint64_t* SlotPool::Allocate(uint32_t entries) {
     large_.emplace_back(mapping, mapping_bytes);
     const auto start = reinterpret_cast<uintptr_t>(mapping);
     auto* slots = reinterpret_cast<uint64_t*>((start + kArenaBytes - 1) & ~(kArenaBytes - 1));
-    ::madvise(slots, bytes, MADV_HUGEPAGE);
-    return slots;
+    return slots;  // huge pages later, by Settle
   }
   if (bytes > left_bytes_) {
     // What is left of the arena serves smaller arrays.
@@ -80,6 +79,11 @@ uint64_t* SlotPool::Allocate(uint32_t entries) {
   next_ += bytes;
   left_bytes_ -= bytes;
   return slots;
+}
+
+void SlotPool::Settle(const uint64_t* slots, uint32_t entries) {
+  const size_t bytes = static_cast<size_t>(entries) * 8;
+  if (bytes >= kArenaBytes) ::madvise(const_cast<uint64_t*>(slots), bytes, MADV_HUGEPAGE);
 }
 
 void SlotPool::Free(uint64_t* slots, uint32_t entries) {
@@ -156,6 +160,7 @@ void RowIndex::MoveSome(uint32_t entries, SlotPool& pool) {
     if (moved == old_mask) {
       pool.Free(old_slots, old_mask + 1);
       old_slots = nullptr;
+      pool.Settle(slots, mask + 1);
       return;
     }
   }

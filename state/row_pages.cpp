@@ -46,7 +46,7 @@ uint32_t RowPages::TakePage(uint32_t owner) {
   const auto page = static_cast<uint32_t>(owners_.size());
   const size_t rows = (static_cast<size_t>(page) + 1) << page_shift_;
   // A table of 2^32 rows, or one as large as the machine's memory: no way to go on.
-  CHECK_THAT_HOLDS(rows < UINT32_MAX && rows_.Commit(rows * row_bytes_));
+  CHECK_THAT_HOLDS(rows < UINT32_MAX && rows_.CommitAhead(rows * row_bytes_));
   for (VirtualRange& bits : bits_) CHECK_THAT_HOLDS(bits.Commit(rows / 8));
   if (key_groups_ != nullptr) CHECK_THAT_HOLDS(groups_.Commit(rows * 2));
   owners_.push_back(owner);

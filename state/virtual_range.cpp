@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "runtime/types/check.h"
+#include "state/prefault.h"
 
 namespace millrace::state {
 
@@ -34,6 +35,7 @@ VirtualRange& VirtualRange::operator=(VirtualRange&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(reserved_, other.reserved_);
   std::swap(committed_, other.committed_);
+  std::swap(prefaulted_, other.prefaulted_);
   return *this;
 }
 
@@ -62,6 +64,19 @@ bool VirtualRange::Commit(size_t bytes) {
   const size_t huge_from = std::max(committed_, kStepBytes);
   if (huge_from < to) ::madvise(data_ + huge_from, to - huge_from, MADV_HUGEPAGE);
   committed_ = to;
+  return true;
+}
+
+bool VirtualRange::CommitAhead(size_t bytes) {
+  constexpr size_t kFrom = 4 * kStepBytes;   // smaller tables stay as small as they are
+  constexpr size_t kAhead = 4 * kStepBytes;
+  if (bytes < kFrom || bytes + kAhead / 2 <= prefaulted_) return Commit(bytes);
+  if (!Commit(bytes)) return false;
+  const size_t ahead = std::min((bytes + kAhead) / kStepBytes * kStepBytes, reserved_);
+  if (ahead <= committed_ || !Commit(ahead)) return true;
+  const size_t begin = std::max(prefaulted_, bytes / kStepBytes * kStepBytes + kStepBytes);
+  if (begin < ahead) PrefaultSoon(data_ + begin, ahead - begin);
+  prefaulted_ = ahead;
   return true;
 }
 

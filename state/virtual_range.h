@@ -28,6 +28,9 @@ class VirtualRange {
   // Makes the first `bytes` usable, in steps of 2 MB; new bytes are zero. Beyond the first step huge
   // pages are asked for: a small table should stay small. False: the range or the memory is full.
   bool Commit(size_t bytes);
+  // As Commit, and has the next steps behind it touched in the background once it holds some, so that
+  // growing never waits for the kernel to zero pages.
+  bool CommitAhead(size_t bytes);
 
  private:
   void* mapping_ = nullptr;
@@ -35,6 +38,7 @@ class VirtualRange {
   char* data_ = nullptr;
   size_t reserved_ = 0;
   size_t committed_ = 0;
+  size_t prefaulted_ = 0;
 };
 
 }  // namespace millrace::state

@@ -212,6 +212,12 @@ Result<LogicalType> ParseTypeJson(const json& node) {
     }
     return LogicalType::Row(std::move(fields)).AsNullable(nullable);
   }
+  // The empty literal: a length of 0 has no SQL form.
+  if (root == "CHAR") return LogicalType::Char(node.value("length", 1)).AsNullable(nullable);
+  if (root == "VARCHAR") return LogicalType::VarChar(node.value("length", 1)).AsNullable(nullable);
+  if (root == "BINARY" || root == "VARBINARY") {
+    return LogicalType::VarBinary(node.value("length", 1)).AsNullable(nullable);
+  }
   LogicalType type;
   if (root == "TIMESTAMP_WITHOUT_TIME_ZONE") {
     type = LogicalType::Timestamp(node.value("precision", 3));

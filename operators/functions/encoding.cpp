@@ -42,6 +42,23 @@ struct HashDate {
   void call(int32_t& result, Date value) { result = value.days; }
 };
 
+// String.hashCode, over UTF-16 units.
+struct HashText {
+  void call(int32_t& result, std::string_view text) {
+    uint32_t hash = 0;
+    for (size_t at = 0; at < text.size();) {
+      const uint32_t c = runtime::NextCodePoint(text, &at);
+      if (c >= 0x10000) {
+        hash = hash * 31 + (0xD7C0 + (c >> 10));
+        hash = hash * 31 + (0xDC00 + (c & 0x3FF));
+      } else {
+        hash = hash * 31 + c;
+      }
+    }
+    result = static_cast<int32_t>(hash);
+  }
+};
+
 constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 struct ToBase64 {
   void call(StringResult& result, std::string_view text) {
@@ -162,6 +179,61 @@ struct IsDigit {
              text->find_first_not_of("0123456789") == std::string_view::npos;
   }
 };
+struct IsAlpha {
+  void call(bool& result, std::optional<std::string_view> text) {
+    result = text.has_value() && !text->empty();
+    for (size_t at = 0; result && at < text->size();) {
+      const uint32_t c = runtime::NextCodePoint(*text, &at);
+      const uint32_t lower = c | 0x20;
+      result = c < 0x80 ? lower >= 'a' && lower <= 'z' : c >= 0xC0 && c != 0xD7 && c != 0xF7;
+    }
+  }
+};
+
+// application/x-www-form-urlencoded, as java.net.URLEncoder.
+struct UrlEncode {
+  void call(StringResult& result, std::string_view text) {
+    std::string& to = result.Writer();
+    for (char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '*' || c == '_';
+      if (plain) {
+        to.push_back(c);
+      } else if (c == ' ') {
+        to.push_back('+');
+      } else {
+        to.push_back('%');
+        to.push_back("0123456789ABCDEF"[byte >> 4]);
+        to.push_back("0123456789ABCDEF"[byte & 15]);
+      }
+    }
+  }
+};
+struct UrlDecode {
+  bool call(StringResult& result, std::string_view text) {
+    const auto digit = [](char c) {
+      return c >= '0' && c <= '9'   ? c - '0'
+             : c >= 'a' && c <= 'f' ? c - 'a' + 10
+             : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                    : -1;
+    };
+    std::string& to = result.Writer();
+    for (size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '+') {
+        to.push_back(' ');
+      } else if (text[i] != '%') {
+        to.push_back(text[i]);
+      } else {
+        if (i + 2 >= text.size() || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0) return false;
+        to.push_back(static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2])));
+        i += 2;
+      }
+    }
+    return true;
+  }
+};
+
 struct IsDecimal {
   void call(bool& result, std::optional<std::string_view> text) {
     // A sign, digits, one point, digits on either side.
@@ -188,6 +260,10 @@ constexpr FunctionEntry kEntries[] = {
     {"HASH_CODE", "(DOUBLE) -> INT", BindScalar<HashDouble>},
     {"HASH_CODE", "(BOOLEAN) -> INT", BindScalar<HashBoolean>},
     {"HASH_CODE", "(DATE) -> INT", BindScalar<HashDate>},
+    {"HASH_CODE", "(STRING) -> INT", BindScalar<HashText>},
+    {"IS_ALPHA", "(STRING) -> BOOLEAN", BindScalar<IsAlpha>},
+    {"URL_ENCODE", "(STRING) -> STRING", BindScalar<UrlEncode>},
+    {"URL_DECODE", "(STRING) -> STRING", BindScalar<UrlDecode>},
     {"TO_BASE64", "(STRING) -> STRING", BindScalar<ToBase64>},
     {"FROM_BASE64", "(STRING) -> STRING", BindScalar<FromBase64>},
     {"HEX", "(BIGINT) -> STRING", BindScalar<HexNumber>},

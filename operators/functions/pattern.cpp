@@ -98,7 +98,9 @@ struct RegexpReplace {
   bool call(StringResult& result, std::string_view text, std::string_view pattern,
             std::string_view by) {
     RegularExpression* expression = cache.Get(pattern);
-    return expression != nullptr && expression->ReplaceAll(text, by, &result.Writer());
+    if (expression == nullptr) return false;
+    expression->ReplaceAll(text, by, &result.Writer());
+    return true;
   }
 };
 struct RegexpExtractGroup {

@@ -68,7 +68,7 @@ bool RegularExpression::Group(int index, size_t* begin, size_t* end) const {
   return true;
 }
 
-bool RegularExpression::ReplaceAll(std::string_view text, std::string_view by, std::string* to) {
+void RegularExpression::ReplaceAll(std::string_view text, std::string_view by, std::string* to) {
   size_t copied = 0;
   size_t from = 0;
   while (Find(text, from)) {
@@ -76,30 +76,7 @@ bool RegularExpression::ReplaceAll(std::string_view text, std::string_view by, s
     size_t end = 0;
     Group(0, &begin, &end);
     to->append(text.substr(copied, begin - copied));
-    for (size_t i = 0; i < by.size(); ++i) {
-      if (by[i] == '\\') {
-        if (++i == by.size()) return false;
-        to->push_back(by[i]);
-        continue;
-      }
-      if (by[i] != '$') {
-        to->push_back(by[i]);
-        continue;
-      }
-      if (i + 1 == by.size() || by[i + 1] < '0' || by[i + 1] > '9') return false;
-      int group = by[++i] - '0';
-      if (group > groups()) return false;
-      // More digits as long as such a group exists, as Java.
-      while (i + 1 < by.size() && by[i + 1] >= '0' && by[i + 1] <= '9' &&
-             group * 10 + (by[i + 1] - '0') <= groups()) {
-        group = group * 10 + (by[++i] - '0');
-      }
-      size_t group_begin = 0;
-      size_t group_end = 0;
-      if (Group(group, &group_begin, &group_end)) {
-        to->append(text.substr(group_begin, group_end - group_begin));
-      }
-    }
+    to->append(by);
     copied = end;
     from = end;
     if (end == begin) {
@@ -109,7 +86,6 @@ bool RegularExpression::ReplaceAll(std::string_view text, std::string_view by, s
     }
   }
   to->append(text.substr(std::min(copied, text.size())));
-  return true;
 }
 
 Result<std::string> RegularExpression::FromSimilar(std::string_view pattern,

@@ -26,9 +26,8 @@ class RegularExpression {
   // Byte positions of group `index` of the last match; false if it took no part.
   bool Group(int index, size_t* begin, size_t* end) const;
   int groups() const;
-  // Appends the text with each match replaced; $1 and ${name} in `by` are groups, \ quotes, as
-  // Java's replaceAll. False if `by` is malformed.
-  bool ReplaceAll(std::string_view text, std::string_view by, std::string* to);
+  // Appends the text with each match replaced by `by` as it stands (Flink quotes $ and \).
+  void ReplaceAll(std::string_view text, std::string_view by, std::string* to);
 
  private:
   struct Compiled;

@@ -442,6 +442,7 @@ constexpr FunctionEntry kEntries[] = {
     {"ENDSWITH", "(STRING, STRING) -> BOOLEAN", BindScalar<EndsWith>},
     {"ENDSWITH", "(BINARY, BINARY) -> BOOLEAN", BindScalar<EndsWithBytes>},
     {"TRANSLATE", "(STRING, STRING, STRING) -> STRING", BindScalar<Translate>},
+    {"TRANSLATE3", "(STRING, STRING, STRING) -> STRING", BindScalar<Translate>},
 };
 
 }  // namespace

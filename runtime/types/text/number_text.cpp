@@ -24,14 +24,19 @@ void AppendJavaFloating(T value, std::string* to) {
   }
   // "d.ddde-XX": shortest digits, then laid out as Java does.
   char text[48];
-  const auto end = std::to_chars(text, text + sizeof text, std::fabs(value),
-                                 std::chars_format::scientific);
+  auto end = std::to_chars(text, text + sizeof text, std::fabs(value),
+                           std::chars_format::scientific);
+  if (text[1] == 'e') {
+    // One digit would do: Java takes the nearest of two (4.9E-324).
+    end = std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific, 1);
+  }
   char digits[32];
   int count = 0;
   const char* at = text;
   for (; *at != 'e'; ++at) {
     if (*at != '.') digits[count++] = *at;
   }
+  if (count == 2 && digits[1] == '0') count = 1;
   int exponent = 0;
   const char* number = at + 1;
   if (*number == '+') ++number;

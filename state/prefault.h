@@ -1,0 +1,12 @@
+#pragma once
+
+#include <cstddef>
+
+namespace millrace::state {
+
+// Has a background thread touch memory that will soon be used: the first touch of a page costs more
+// than the work on it, and of a huge page up to milliseconds. Never blocks; a request may be dropped
+// if many wait. The memory may be unmapped meanwhile. Thread-safe.
+void PrefaultSoon(char* data, size_t bytes);
+
+}  // namespace millrace::state
