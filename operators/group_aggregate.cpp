@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "operators/aggregate/plan_fields.h"
 #include "operators/aggregate/result_changes.h"
@@ -77,9 +76,8 @@ Result<std::unique_ptr<runtime::Operator>> GroupAggregate::Make(
                           calls[i].type.ToString() + ", " + type.ToString());
     }
   }
-  ASSIGN_OR_RETURN(
-      AggregateSet aggregates,
-      AggregateSet::Make(std::move(calls), input, needs_retraction, needs_retraction));
+  ASSIGN_OR_RETURN(AggregateSet aggregates,
+                   AggregateSet::Make(std::move(calls), input, needs_retraction, needs_retraction));
   return std::unique_ptr<runtime::Operator>(
       new GroupAggregate(std::move(config), std::move(aggregates), spec));
 }
@@ -178,8 +176,7 @@ Status GroupAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& r
 
 bool GroupAggregate::Admit(const RowRange& rows, uint8_t* const* accumulators, Emission emission,
                            VectorBuilder* counts) {
-  const uint32_t offset =
-      context_->keyed(kAccumulators).layout().OffsetOf(presence_field_);
+  const uint32_t offset = context_->keyed(kAccumulators).layout().OffsetOf(presence_field_);
   const RowKind* kinds = rows.batch->row_kinds();
   actions_.resize(static_cast<size_t>(rows.count) + 1);
   int64_t* to = nullptr;
@@ -347,8 +344,8 @@ void GroupAggregate::EraseEmpty(const Batch& batch) {
   if (any_empty_) {
     uint8_t* const* rows = context_->rows(kAccumulators);
     for (int32_t i = 0; i < batch.num_rows(); ++i) {
-      const bool exists = presence_counts_ ? RowLayout::Load<int64_t>(rows[i], offset) != 0
-                                           : rows[i][offset] != 0;
+      const bool exists =
+          presence_counts_ ? RowLayout::Load<int64_t>(rows[i], offset) != 0 : rows[i][offset] != 0;
       if (!exists) empty.push_back(rows[i]);
     }
     context_->keyed(kAccumulators).Erase(empty);
@@ -372,8 +369,8 @@ Result<Progress> GroupAggregate::Process(int, const BatchPtr& batch, Output& out
   const bool both = config_.update_before || may_repeat_;
   const bool shows_results = !aggregates_.calls().empty();
   const Emission emission = both && shows_results ? Emission::kBoth : Emission::kAfter;
-  const int32_t most_rows = std::max(
-      1, context_->settings().batch_rows / (emission == Emission::kBoth ? 2 : 1));
+  const int32_t most_rows =
+      std::max(1, context_->settings().batch_rows / (emission == Emission::kBoth ? 2 : 1));
   while (cursor_ < batch->num_rows() && pending_ == nullptr) {
     const RowRange rows{batch.get(), cursor_, std::min(most_rows, batch->num_rows() - cursor_)};
     uint8_t* const* accumulators = context_->rows(kAccumulators) + cursor_;

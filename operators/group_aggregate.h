@@ -15,19 +15,19 @@ namespace millrace::operators {
 //   {"grouping": [0], "aggCalls": [..], "aggCallNeedRetractions": [false],
 //    "generateUpdateBefore": true, "needRetraction": false, "stateTtlMs": 0,
 //    "miniBatch": {"enabled": false, "size": 0}}
-// Input: a changelog with all retractions, hashed on the grouping columns. Output: grouping columns,
-// then one column a call.
+// Input: a changelog with all retractions, hashed on the grouping columns. Output: grouping
+// columns, then one column a call.
 //
 // The first row of a group emits +I, a change -U (if generateUpdateBefore) and +U, nothing if the
-// result stays the same and state does not expire; taking back the last row emits -D and forgets the
-// group; a retraction for an unknown group is ignored.
+// result stays the same and state does not expire; taking back the last row emits -D and forgets
+// the group; a retraction for an unknown group is ignored.
 //
-// With a mini-batch, a bundle of "size" input rows, or what there is at a watermark, a barrier or the
-// end, emits once a group, from the results before it to those after it.
+// With a mini-batch, a bundle of "size" input rows, or what there is at a watermark, a barrier or
+// the end, emits once a group, from the results before it to those after it.
 //
 // Work is a column at a time: each function runs over the rows of a chunk in order, so that results
-// before and after each row are those of one row at a time. They are written to physical rows 2i and
-// 2i + 1 of the output, whose selection leaves out what is not emitted.
+// before and after each row are those of one row at a time. They are written to physical rows 2i
+// and 2i + 1 of the output, whose selection leaves out what is not emitted.
 class GroupAggregate : public runtime::Operator {
  public:
   static runtime::Result<std::unique_ptr<runtime::Operator>> Make(
@@ -82,20 +82,20 @@ class GroupAggregate : public runtime::Operator {
   Accumulation accumulation_;
   std::optional<UpdateBundle> bundle_;  // of a mini-batch
   runtime::RowType state_row_;
-  int presence_field_ = -1;     // counts rows (BIGINT), or says that the group exists (BOOLEAN)
+  int presence_field_ = -1;  // counts rows (BIGINT), or says that the group exists (BOOLEAN)
   bool presence_counts_ = false;
-  int counter_ = -1;            // function that is the counting field; -1: none
-  bool may_repeat_ = false;     // a row may leave the results as they were, and is then not emitted
+  int counter_ = -1;         // function that is the counting field; -1: none
+  bool may_repeat_ = false;  // a row may leave the results as they were, and is then not emitted
 
   runtime::OperatorContext* context_ = nullptr;
-  int32_t cursor_ = 0;          // rows of the batch that are done
-  bool any_empty_ = false;      // a group of the batch may have no rows
+  int32_t cursor_ = 0;      // rows of the batch that are done
+  bool any_empty_ = false;  // a group of the batch may have no rows
   std::vector<uint8_t> actions_;
   bool has_actions_ = false;
-  bool flushing_ = false;       // the bundle is full and being emitted
+  bool flushing_ = false;  // the bundle is full and being emitted
   std::vector<uint8_t> changed_;
   std::vector<int32_t> key_rows_;
-  runtime::BatchPtr pending_;   // output not emitted yet, from row pending_begin_ on
+  runtime::BatchPtr pending_;  // output not emitted yet, from row pending_begin_ on
   int32_t pending_begin_ = 0;
 };
 

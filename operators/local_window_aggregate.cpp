@@ -1,10 +1,9 @@
 #include "operators/local_window_aggregate.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 #include "operators/aggregate/plan_fields.h"
 
@@ -43,7 +42,8 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
       return Status::User("grouping column is no input column: " + std::to_string(column));
     }
   }
-  ASSIGN_OR_RETURN(const Windowing windowing, ReadWindowing(node.value("windowing", json()), input));
+  ASSIGN_OR_RETURN(const Windowing windowing,
+                   ReadWindowing(node.value("windowing", json()), input));
   ASSIGN_OR_RETURN(SliceClock clock, SliceClock::Make(windowing, settings.time_zone));
   ASSIGN_OR_RETURN(const bool retracts, ReadBoolean(node, "needRetraction", false));
   ASSIGN_OR_RETURN(std::vector<AggregateCall> calls,
@@ -52,7 +52,8 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
   const bool counts_rows = retracts || windowing.slicing.kind == WindowKind::kHop;
   ASSIGN_OR_RETURN(AggregateSet aggregates,
                    AggregateSet::Make(std::move(calls), input, counts_rows, retracts));
-  const size_t wanted = grouping.size() + aggregates.fields().size() + aggregates.views().size() + 1;
+  const size_t wanted =
+      grouping.size() + aggregates.fields().size() + aggregates.views().size() + 1;
   if (spec.output.size() != wanted) {
     return Status::User("output of a local window aggregate has " +
                         std::to_string(spec.output.size()) + " columns instead of " +
@@ -69,8 +70,9 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
     const DistinctView& view = aggregates.views()[v];
     const LogicalType& have = spec.output[grouping.size() + aggregates.fields().size() + v].type;
     if (view.arguments.size() != 1 || view.fields().size() != 1) {
-      return Status::User("DISTINCT of several columns, of more than 64 calls on one column, or of "
-                          "several with retraction is not supported in two phases");
+      return Status::User(
+          "DISTINCT of several columns, of more than 64 calls on one column, or of "
+          "several with retraction is not supported in two phases");
     }
     const LogicalType& argument = input[static_cast<size_t>(view.arguments[0])].type;
     if (have.kind() != runtime::TypeKind::kMap ||
@@ -80,8 +82,8 @@ Result<std::unique_ptr<runtime::Operator>> LocalWindowAggregate::Make(
                           argument.ToString() + ", BIGINT>: " + have.ToString());
     }
   }
-  return std::unique_ptr<runtime::Operator>(new LocalWindowAggregate(
-      std::move(grouping), std::move(aggregates), std::move(clock), spec));
+  return std::unique_ptr<runtime::Operator>(
+      new LocalWindowAggregate(std::move(grouping), std::move(aggregates), std::move(clock), spec));
 }
 
 LocalWindowAggregate::LocalWindowAggregate(std::vector<int> grouping, AggregateSet aggregates,
@@ -160,8 +162,7 @@ void LocalWindowAggregate::AppendMaps(size_t view, int32_t count, VectorBuilder*
 }
 
 Progress LocalWindowAggregate::Flush(Output& out) {
-  const int32_t count =
-      std::min(groups_.size() - flushed_, context_->settings().batch_rows);
+  const int32_t count = std::min(groups_.size() - flushed_, context_->settings().batch_rows);
   if (flushed_ == 0) {
     sorted_.assign(view_tables_.size(), {});
     for (size_t v = 0; v < view_tables_.size(); ++v) {

@@ -11,9 +11,9 @@
 namespace millrace::operators {
 
 // Aggregates by key and slice before the exchange (stream-exec-local-window-aggregate), so that a
-// global window aggregate gets one row a key and slice instead of all. Config as of WindowAggregate.
-// Output: grouping columns, accumulator fields of AggregateSet, one MAP<value, BIGINT> a distinct
-// view, the end of the slice or window as BIGINT; all +I.
+// global window aggregate gets one row a key and slice instead of all. Config as of
+// WindowAggregate. Output: grouping columns, accumulator fields of AggregateSet, one MAP<value,
+// BIGINT> a distinct view, the end of the slice or window as BIGINT; all +I.
 //
 // Holds its partials in memory and gives them away when a watermark may fire one of their windows,
 // before a barrier, at the end, and when there are kMostGroups of them: it has no state.
@@ -48,17 +48,18 @@ class LocalWindowAggregate : public runtime::Operator {
   runtime::OperatorSpec spec_;
   Accumulation accumulation_;
   GroupTable groups_;
-  std::vector<GroupTable> view_tables_;  // values of a distinct view; beside them the group's number
+  std::vector<GroupTable>
+      view_tables_;  // values of a distinct view; beside them the group's number
   runtime::OperatorContext* context_ = nullptr;
   int64_t lowest_slice_ = INT64_MAX;
-  bool added_ = false;      // the batch in Process is in groups_
-  int32_t flushed_ = 0;     // groups that a Flush has emitted
+  bool added_ = false;   // the batch in Process is in groups_
+  int32_t flushed_ = 0;  // groups that a Flush has emitted
 
   std::vector<int64_t> slices_;
   std::vector<int32_t> ids_;
   std::vector<uint8_t*> accumulators_;
   std::vector<uint8_t> actions_;
-  std::vector<std::vector<uint8_t*>> entries_;           // by view
+  std::vector<std::vector<uint8_t*>> entries_;             // by view
   std::vector<std::vector<std::vector<int32_t>>> sorted_;  // by view and group, while flushing
 };
 

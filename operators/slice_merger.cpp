@@ -50,9 +50,9 @@ Result<Readiness> SliceMerger::FindAccumulators(OperatorContext& context,
     names.columns = keys;
     names.count = count;
     names.slices = slices_.data();
-    ASSIGN_OR_RETURN(const Readiness ready,
-                     context.keyed(first_state_)
-                         .Resolve(names, runtime::Access::kUpsert, accumulators_.data()));
+    ASSIGN_OR_RETURN(
+        const Readiness ready,
+        context.keyed(first_state_).Resolve(names, runtime::Access::kUpsert, accumulators_.data()));
     if (ready == Readiness::kPending) return ready;
   } else {
     ids_.resize(static_cast<size_t>(count));

@@ -30,9 +30,9 @@ class SliceMerger {
 
  private:
   // Gives the accumulator rows of the keys of the piece, new ones started.
-  runtime::Result<runtime::Readiness> FindAccumulators(
-      runtime::OperatorContext& context, std::span<const runtime::Vector* const> keys,
-      int32_t count, std::optional<int64_t> into);
+  runtime::Result<runtime::Readiness> FindAccumulators(runtime::OperatorContext& context,
+                                                       std::span<const runtime::Vector* const> keys,
+                                                       int32_t count, std::optional<int64_t> into);
   runtime::Result<runtime::Readiness> MergePiece(runtime::OperatorContext& context,
                                                  std::optional<int64_t> into);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-
 #include <nlohmann/json.hpp>
 
 #include "operators/aggregate/plan_fields.h"
@@ -33,8 +32,8 @@ Result<WindowSlicing> ReadWindow(const json& window) {
     size_field = "maxSize";
     step_field = "step";
   } else {
-    return Status::User("window is not supported; supported are tumbling, hopping and cumulative: '" +
-                        type + "'");
+    return Status::User(
+        "window is not supported; supported are tumbling, hopping and cumulative: '" + type + "'");
   }
   ASSIGN_OR_RETURN(slicing.size_ms, ReadDurationMs(window, size_field, 0));
   slicing.step_ms = slicing.size_ms;
@@ -62,9 +61,12 @@ int64_t WindowSlicing::Start(int64_t time, int64_t size) const {
 
 int64_t WindowSlicing::LastWindowEnd(int64_t slice_end) const {
   switch (kind) {
-    case WindowKind::kTumble: return slice_end;
-    case WindowKind::kHop: return slice_end - slice_ms() + size_ms;
-    case WindowKind::kCumulate: return WindowStart(slice_end) + size_ms;
+    case WindowKind::kTumble:
+      return slice_end;
+    case WindowKind::kHop:
+      return slice_end - slice_ms() + size_ms;
+    case WindowKind::kCumulate:
+      return WindowStart(slice_end) + size_ms;
   }
   return slice_end;
 }

@@ -1,10 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "operators/aggregate/argument_lanes.h"
 #include "runtime/types/logical_type.h"
@@ -14,9 +13,9 @@ namespace millrace::operators {
 
 enum class WindowKind : uint8_t { kTumble, kHop, kCumulate };
 
-// Cuts time into slices that the windows of a node share (Flink's SliceAssigners). Times here are of
-// the wall clock: UTC for TIMESTAMP, the session's zone for TIMESTAMP_LTZ. A window and a slice are
-// named by their end, which they do not contain.
+// Cuts time into slices that the windows of a node share (Flink's SliceAssigners). Times here are
+// of the wall clock: UTC for TIMESTAMP, the session's zone for TIMESTAMP_LTZ. A window and a slice
+// are named by their end, which they do not contain.
 struct WindowSlicing {
   WindowKind kind = WindowKind::kTumble;
   int64_t size_ms = 0;  // of a window; the longest one of CUMULATE
@@ -52,7 +51,8 @@ struct Windowing {
   bool is_rowtime = true;
   int time_column = -1;  // of the event time; -1: processing time
   int end_column = -1;   // of the attached end
-  bool is_local = false; // the time attribute is TIMESTAMP_LTZ: windows follow the zone's wall clock
+  bool is_local =
+      false;  // the time attribute is TIMESTAMP_LTZ: windows follow the zone's wall clock
 
   // Slices are shared among windows: not so with attached windows, each of which stands alone.
   bool is_shared() const {

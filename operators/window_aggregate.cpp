@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "operators/aggregate/plan_fields.h"
 
@@ -73,7 +72,8 @@ Result<std::unique_ptr<runtime::Operator>> WindowAggregate::Make(
     }
   }
   ASSIGN_OR_RETURN(config.properties, ReadProperties(node));
-  ASSIGN_OR_RETURN(const Windowing windowing, ReadWindowing(node.value("windowing", json()), input));
+  ASSIGN_OR_RETURN(const Windowing windowing,
+                   ReadWindowing(node.value("windowing", json()), input));
   ASSIGN_OR_RETURN(SliceClock clock, SliceClock::Make(windowing, settings.time_zone));
   ASSIGN_OR_RETURN(const bool retracts, ReadBoolean(node, "needRetraction", false));
   RowType row = input;
@@ -111,8 +111,9 @@ Result<std::unique_ptr<runtime::Operator>> WindowAggregate::Make(
       const DistinctView& view = aggregates.views()[v];
       const LogicalType& have = input[config.grouping.size() + aggregates.fields().size() + v].type;
       if (view.arguments.size() != 1 || view.fields().size() != 1) {
-        return Status::User("DISTINCT of several columns, of more than 64 calls on one column, or "
-                            "of several with retraction is not supported in two phases");
+        return Status::User(
+            "DISTINCT of several columns, of more than 64 calls on one column, or "
+            "of several with retraction is not supported in two phases");
       }
       const LogicalType& argument = row[static_cast<size_t>(view.arguments[0])].type;
       if (have.kind() != TypeKind::kMap ||
@@ -269,7 +270,8 @@ Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& 
 void WindowAggregate::NameMapEntries(int view, runtime::KeyRequests& requests) {
   MapEntries& entries = map_entries_[static_cast<size_t>(view)];
   entries = {};
-  const auto column = static_cast<int>(config_.grouping.size() + aggregates_.fields().size()) + view;
+  const auto column =
+      static_cast<int>(config_.grouping.size() + aggregates_.fields().size()) + view;
   const Vector& maps = active_->column(column);
   const Vector& values = *maps.children()[0];
   const Vector& counts = *maps.children()[1];
@@ -365,8 +367,7 @@ void WindowAggregate::AddPartials(const RowRange& rows, uint8_t* const* accumula
     partials.valid.clear();
     for (int k = 0; k < aggregates_.num_fields(f); ++k) {
       const auto field = static_cast<size_t>(aggregates_.first_field(f) + k);
-      const Vector& column =
-          rows.batch->column(static_cast<int>(config_.grouping.size() + field));
+      const Vector& column = rows.batch->column(static_cast<int>(config_.grouping.size() + field));
       partials.values.push_back(partial_readers_[2 * field].ReadValues(rows, column));
       partials.valid.push_back(partial_readers_[2 * field + 1].ReadValidity(rows, column));
     }
@@ -454,7 +455,8 @@ void WindowAggregate::BeginWindow(int64_t window_end) {
   if (slicing.kind == WindowKind::kCumulate) {
     const int64_t first = slicing.FirstSliceEnd(window_end);
     firing.emitted_slice = first;
-    if (first == window_end || !std::binary_search(slices.begin(), slices.end(), window_end)) return;
+    if (first == window_end || !std::binary_search(slices.begin(), slices.end(), window_end))
+      return;
     firing.merge_into = first;
     firing.to_merge.push_back(window_end);
   } else {
@@ -475,8 +477,8 @@ void WindowAggregate::BeginWindow(int64_t window_end) {
 Result<Readiness> WindowAggregate::MergeSome(bool* done) {
   bool slice_done = false;
   ASSIGN_OR_RETURN(const Readiness ready,
-                   merger_->Step(*context_, firing_->to_merge[firing_->merged],
-                                 firing_->merge_into, &slice_done));
+                   merger_->Step(*context_, firing_->to_merge[firing_->merged], firing_->merge_into,
+                                 &slice_done));
   if (slice_done) ++firing_->merged;
   *done = firing_->merged == firing_->to_merge.size();
   return ready;
@@ -516,23 +518,30 @@ void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, const std::vector<int
     context_->keyed(kAccumulators).ReadKeys(rows, key_builders);
   }
   for (size_t f = 0; f < aggregates_.calls().size(); ++f) {
-    aggregates_.function(static_cast<int>(f)).AppendResults(rows.data(), count,
-                                                            &builders[num_keys + f]);
+    aggregates_.function(static_cast<int>(f))
+        .AppendResults(rows.data(), count, &builders[num_keys + f]);
   }
   for (VectorBuilder& builder : builders) columns.push_back(builder.Finish());
   const int64_t end = firing_->window_end;
   for (WindowProperty property : config_.properties) {
     int64_t value = 0;
     switch (property) {
-      case WindowProperty::kStart: value = clock_.windowing().slicing.WindowStart(end); break;
-      case WindowProperty::kEnd: value = end; break;
-      case WindowProperty::kRowtime: value = clock_.ToEpoch(end - 1); break;
-      case WindowProperty::kProctime: value = context_->now_ms(); break;
+      case WindowProperty::kStart:
+        value = clock_.windowing().slicing.WindowStart(end);
+        break;
+      case WindowProperty::kEnd:
+        value = end;
+        break;
+      case WindowProperty::kRowtime:
+        value = clock_.ToEpoch(end - 1);
+        break;
+      case WindowProperty::kProctime:
+        value = context_->now_ms();
+        break;
     }
     auto constant = std::make_shared<Vector>(runtime::PhysicalType::kInt64,
                                              runtime::Encoding::kConstant, count);
-    BufferPtr buffer =
-        runtime::AllocateValues(context_->pool(), runtime::PhysicalType::kInt64, 1);
+    BufferPtr buffer = runtime::AllocateValues(context_->pool(), runtime::PhysicalType::kInt64, 1);
     std::memcpy(buffer->data(), &value, sizeof(value));
     constant->SetValues(std::move(buffer));
     columns.push_back(std::move(constant));
@@ -557,9 +566,9 @@ Result<Readiness> WindowAggregate::EmitSome(Output& out, bool* done) {
     return Readiness::kReady;
   }
   int32_t count = 0;
-  ASSIGN_OR_RETURN(const Readiness ready,
-                   context_->keyed(kAccumulators)
-                       .Scan(&firing_->cursor, *firing_->emitted_slice, rows, &count));
+  ASSIGN_OR_RETURN(
+      const Readiness ready,
+      context_->keyed(kAccumulators).Scan(&firing_->cursor, *firing_->emitted_slice, rows, &count));
   if (ready == Readiness::kPending) return ready;
   rows.resize(static_cast<size_t>(count));
   EmitRows(std::move(rows), nullptr, out);

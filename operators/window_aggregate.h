@@ -16,19 +16,19 @@ namespace millrace::operators {
 enum class WindowProperty : uint8_t { kStart, kEnd, kRowtime, kProctime };
 
 // Aggregates by key and window and emits a window once, when time has passed its end
-// (stream-exec-window-aggregate, and stream-exec-global-window-aggregate for accumulators that a local
-// one made): Flink's slicing window operator. Config, the plan node's fields:
+// (stream-exec-window-aggregate, and stream-exec-global-window-aggregate for accumulators that a
+// local one made): Flink's slicing window operator. Config, the plan node's fields:
 //   {"grouping": [0], "aggCalls": [..], "windowing": {..}, "namedWindowProperties": [..],
 //    "needRetraction": false,
 //    "localAggInputRowType": ..}   // global: row type of the local aggregate's input, a SQL string
 //                                  // or the plan's object of fields
-// Input: hashed on the grouping columns; of a global one: grouping columns, accumulators in the order
-// of the calls (fields of AggregateSet), one MAP<value, BIGINT> a distinct view, the end of the slice
-// or window as BIGINT. Output: grouping columns, results, window properties; all +I.
+// Input: hashed on the grouping columns; of a global one: grouping columns, accumulators in the
+// order of the calls (fields of AggregateSet), one MAP<value, BIGINT> a distinct view, the end of
+// the slice or window as BIGINT. Output: grouping columns, results, window properties; all +I.
 //
-// A row is late, dropped and counted in numLateRecordsDropped, when the last window of its slice has
-// fired. State holds one accumulator row a key and slice. Windows fire in order of their ends: of
-// unshared slices the rows are emitted as they lie; HOP merges the window's slices in memory;
+// A row is late, dropped and counted in numLateRecordsDropped, when the last window of its slice
+// has fired. State holds one accumulator row a key and slice. Windows fire in order of their ends:
+// of unshared slices the rows are emitted as they lie; HOP merges the window's slices in memory;
 // CUMULATE merges each slice into the first one of its window, as Flink does.
 class WindowAggregate : public runtime::Operator {
  public:
@@ -59,18 +59,18 @@ class WindowAggregate : public runtime::Operator {
     int64_t progress = 0;
     int64_t window_end = INT64_MIN;
     Step step = Step::kNone;
-    std::vector<int64_t> to_merge;        // slices, into merge_into or memory
+    std::vector<int64_t> to_merge;  // slices, into merge_into or memory
     size_t merged = 0;
     std::optional<int64_t> merge_into;
     std::optional<int64_t> emitted_slice;  // none: what was merged in memory
     runtime::ScanCursor cursor;
-    int32_t emitted = 0;                  // rows in memory that are done
+    int32_t emitted = 0;  // rows in memory that are done
   };
   // The values of one distinct view of a global aggregate's batch, out of their maps.
   struct MapEntries {
     std::vector<runtime::VectorPtr> keys;  // grouping columns, then the value
     std::vector<const runtime::Vector*> columns;
-    std::vector<int32_t> parents;          // row of the batch
+    std::vector<int32_t> parents;  // row of the batch
     std::vector<int64_t> slices;
     std::vector<int64_t> counts;
   };
@@ -100,20 +100,20 @@ class WindowAggregate : public runtime::Operator {
   void AddPartials(const RowRange& rows, uint8_t* const* accumulators);
 
   Config config_;
-  runtime::RowType row_;    // that the calls' columns belong to
+  runtime::RowType row_;  // that the calls' columns belong to
   AggregateSet aggregates_;
   SliceClock clock_;
   runtime::OperatorSpec spec_;
   Accumulation accumulation_;
   runtime::RowType state_row_;
-  int exists_field_ = -1;   // BOOLEAN: the row holds a value; -1: a new row's zeros are one
+  int exists_field_ = -1;  // BOOLEAN: the row holds a value; -1: a new row's zeros are one
 
   runtime::OperatorContext* context_ = nullptr;
   runtime::Counter* late_rows_ = nullptr;
   int64_t progress_ = runtime::kMinTimestamp;  // windows up to here have fired
   int64_t fired_end_ = INT64_MIN;              // the last window that fired
   std::optional<Firing> firing_;
-  std::optional<SliceMerger> merger_;          // shared slices only
+  std::optional<SliceMerger> merger_;  // shared slices only
 
   // The batch in work: rows that are not late, their target slices.
   runtime::BatchPtr kept_;
@@ -121,7 +121,7 @@ class WindowAggregate : public runtime::Operator {
   std::vector<int64_t> slices_;
   std::vector<uint8_t> actions_;
   std::vector<LaneReader> partial_readers_;
-  std::vector<MapEntries> map_entries_;        // by view; global only
+  std::vector<MapEntries> map_entries_;  // by view; global only
   std::vector<uint8_t*> entry_accumulators_;
   std::vector<uint64_t> entry_words_;
   std::vector<const uint8_t*> entry_rows_;

@@ -1,9 +1,8 @@
 #include "operators/window_table_function.h"
 
 #include <algorithm>
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "operators/aggregate/plan_fields.h"
 

@@ -9,9 +9,9 @@
 namespace millrace::operators {
 
 // Gives each row once for each window that it lies in (TUMBLE, HOP and CUMULATE table functions,
-// stream-exec-window-table-function). Config: {"windowing": {..}} of the plan node. Output: the input's
-// columns, then window_start, window_end and window_time; row kinds stay. HOP gives the latest window
-// first, CUMULATE the shortest. A row without event time is dropped and counted in
+// stream-exec-window-table-function). Config: {"windowing": {..}} of the plan node. Output: the
+// input's columns, then window_start, window_end and window_time; row kinds stay. HOP gives the
+// latest window first, CUMULATE the shortest. A row without event time is dropped and counted in
 // numNullRowTimeRecordsDropped. Has no state.
 class WindowTableFunction : public runtime::Operator {
  public:
@@ -34,8 +34,8 @@ class WindowTableFunction : public runtime::Operator {
   runtime::OperatorSpec spec_;
   runtime::OperatorContext* context_ = nullptr;
   runtime::Counter* null_rows_ = nullptr;
-  runtime::BatchPtr kept_;       // the batch in work
-  int32_t row_ = 0;              // cursor: next row of kept_, and of its windows
+  runtime::BatchPtr kept_;  // the batch in work
+  int32_t row_ = 0;         // cursor: next row of kept_, and of its windows
   int64_t window_ = 0;
   std::vector<int64_t> slices_;  // end of each row's first slice
 };

@@ -1,8 +1,7 @@
 #include "operators/aggregate/aggregate_call.h"
 
-#include <utility>
-
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "operators/aggregate/plan_fields.h"
 
@@ -67,9 +66,9 @@ Result<AggregateCall> ReadCall(const json& from, const RowType& input) {
                           std::to_string(column));
     }
   }
-  if (call.filter >= 0 && (!IsColumn(call.filter, input) ||
-                           input[static_cast<size_t>(call.filter)].type.kind() !=
-                               TypeKind::kBoolean)) {
+  if (call.filter >= 0 &&
+      (!IsColumn(call.filter, input) ||
+       input[static_cast<size_t>(call.filter)].type.kind() != TypeKind::kBoolean)) {
     return Status::User("filter of an aggregate is no BOOLEAN input column: " + function + ", " +
                         std::to_string(call.filter));
   }

@@ -1,9 +1,8 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "runtime/types/logical_type.h"
 #include "runtime/types/status.h"
@@ -19,8 +18,8 @@ struct AggregateCall {
   std::vector<int> arguments;  // columns of the input; none: COUNT(*)
   int filter = -1;             // BOOLEAN column of the input; -1: every row
   bool distinct = false;
-  runtime::LogicalType type;   // of the result
-  bool retracts = false;       // takes rows back
+  runtime::LogicalType type;  // of the result
+  bool retracts = false;      // takes rows back
 
   bool is_count_star() const {
     return kind == AggregateKind::kCount && arguments.empty() && filter < 0 && !distinct;

@@ -59,17 +59,26 @@ void AppendField(const RowLayout& layout, int field, const uint8_t* const* rows,
   const FieldSlot slot(layout, field);
   switch (layout.slots()[static_cast<size_t>(field)].physical) {
     case PhysicalType::kBool:
-    case PhysicalType::kInt8: return AppendSlots<int8_t>(slot, rows, count, out);
-    case PhysicalType::kInt16: return AppendSlots<int16_t>(slot, rows, count, out);
-    case PhysicalType::kInt32: return AppendSlots<int32_t>(slot, rows, count, out);
-    case PhysicalType::kInt64: return AppendSlots<int64_t>(slot, rows, count, out);
-    case PhysicalType::kInt128: return AppendSlots<Int128>(slot, rows, count, out);
-    case PhysicalType::kFloat: return AppendSlots<float>(slot, rows, count, out);
-    case PhysicalType::kDouble: return AppendSlots<double>(slot, rows, count, out);
-    case PhysicalType::kString: return AppendSlots<StringRef>(slot, rows, count, out);
+    case PhysicalType::kInt8:
+      return AppendSlots<int8_t>(slot, rows, count, out);
+    case PhysicalType::kInt16:
+      return AppendSlots<int16_t>(slot, rows, count, out);
+    case PhysicalType::kInt32:
+      return AppendSlots<int32_t>(slot, rows, count, out);
+    case PhysicalType::kInt64:
+      return AppendSlots<int64_t>(slot, rows, count, out);
+    case PhysicalType::kInt128:
+      return AppendSlots<Int128>(slot, rows, count, out);
+    case PhysicalType::kFloat:
+      return AppendSlots<float>(slot, rows, count, out);
+    case PhysicalType::kDouble:
+      return AppendSlots<double>(slot, rows, count, out);
+    case PhysicalType::kString:
+      return AppendSlots<StringRef>(slot, rows, count, out);
     case PhysicalType::kTimestamp:
       return AppendSlots<runtime::TimestampNanos>(slot, rows, count, out);
-    default: CHECK_THAT_HOLDS(false);
+    default:
+      CHECK_THAT_HOLDS(false);
   }
 }
 
@@ -77,14 +86,20 @@ Result<std::unique_ptr<AggregateFunction>> MakeAggregateFunction(const Aggregate
                                                                  const LogicalType& argument) {
   std::unique_ptr<AggregateFunction> function;
   switch (call.kind) {
-    case AggregateKind::kCount: function = MakeCount(); break;
+    case AggregateKind::kCount:
+      function = MakeCount();
+      break;
     case AggregateKind::kSum:
-    case AggregateKind::kSum0: function = MakeSum(call, argument); break;
-    case AggregateKind::kAvg: function = MakeAvg(call, argument); break;
+    case AggregateKind::kSum0:
+      function = MakeSum(call, argument);
+      break;
+    case AggregateKind::kAvg:
+      function = MakeAvg(call, argument);
+      break;
     case AggregateKind::kMin:
     case AggregateKind::kMax:
-      function = call.retracts ? MakeRetractableExtreme(call, argument)
-                               : MakeExtreme(call, argument);
+      function =
+          call.retracts ? MakeRetractableExtreme(call, argument) : MakeExtreme(call, argument);
       break;
   }
   if (function == nullptr) {

@@ -13,11 +13,11 @@ namespace millrace::operators {
 
 // What a row of the input does to its accumulator; bits.
 enum RowAction : uint8_t {
-  kPlain = 0,      // adds to an accumulator that exists
-  kFirst = 1,      // the accumulator starts anew before the row is added
-  kRetract = 2,    // the row is taken back
-  kIgnore = 4,     // the row does nothing and emits nothing
-  kLast = 8,       // with kRetract: nothing is left after it
+  kPlain = 0,    // adds to an accumulator that exists
+  kFirst = 1,    // the accumulator starts anew before the row is added
+  kRetract = 2,  // the row is taken back
+  kIgnore = 4,   // the row does nothing and emits nothing
+  kLast = 8,     // with kRetract: nothing is left after it
 };
 
 // Argument values of some rows, dense: value and use of row i at [i].
@@ -51,9 +51,10 @@ struct PartialColumns {
   std::vector<const uint8_t*> valid;  // 0: NULL; a null pointer: none is NULL
 };
 
-// Computes one aggregate over accumulators in state rows. The accumulator's fields are Flink's (names
-// in fields(), order, types), so that a plan's local aggregates have the same columns. Stateless
-// besides Bind. One virtual call a batch; the rows' work is in templates (function_kernels.h).
+// Computes one aggregate over accumulators in state rows. The accumulator's fields are Flink's
+// (names in fields(), order, types), so that a plan's local aggregates have the same columns.
+// Stateless besides Bind. One virtual call a batch; the rows' work is in templates
+// (function_kernels.h).
 class AggregateFunction {
  public:
   virtual ~AggregateFunction() = default;

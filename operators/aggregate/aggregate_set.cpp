@@ -107,9 +107,8 @@ Result<AggregateSet> AggregateSet::Make(std::vector<AggregateCall> calls, const 
   }
   for (size_t i = 0; i < all.size(); ++i) {
     const AggregateCall& call = all[i];
-    const LogicalType argument = call.arguments.empty()
-                                     ? LogicalType()
-                                     : input[static_cast<size_t>(call.arguments[0])].type;
+    const LogicalType argument =
+        call.arguments.empty() ? LogicalType() : input[static_cast<size_t>(call.arguments[0])].type;
     auto function = MakeAggregateFunction(call, argument);
     if (!function.ok()) return function.status();
     set.first_fields_.push_back(static_cast<int>(set.fields_.size()));

@@ -21,8 +21,8 @@ struct DistinctView {
   runtime::RowType fields() const;
 };
 
-// Marks which rows a DISTINCT call counts: the first of each value, and with retraction the last that
-// is taken back. Holds the lanes of one operator. Not thread-safe.
+// Marks which rows a DISTINCT call counts: the first of each value, and with retraction the last
+// that is taken back. Holds the lanes of one operator. Not thread-safe.
 class DistinctMarker {
  public:
   explicit DistinctMarker(const std::vector<AggregateCall>& calls, DistinctView view);
@@ -109,8 +109,8 @@ class Accumulation {
   // Adds all rows to all accumulators, emitting nothing. Markers were given these rows.
   void Add(const RowRange& rows, uint8_t* const* accumulators, const uint8_t* actions,
            runtime::StateArena* arena);
-  // Merges entries of a view: adds others[i] to entries[i], and what that changes of the view's calls
-  // to accumulators[i]. `values`: the view's (first) argument, row i.
+  // Merges entries of a view: adds others[i] to entries[i], and what that changes of the view's
+  // calls to accumulators[i]. `values`: the view's (first) argument, row i.
   void MergeView(size_t view, int32_t count, uint8_t* const* accumulators, uint8_t* const* entries,
                  const uint8_t* const* others, const runtime::Vector* values,
                  runtime::StateArena* arena);

@@ -58,12 +58,23 @@ const void* LaneReader::ReadValues(const RowRange& rows, const Vector& column) {
   char* to = values_.data();
   to += (16 - reinterpret_cast<uintptr_t>(to) % 16) % 16;
   switch (width) {
-    case 1: Gather<uint8_t>(rows, column, to); break;
-    case 2: Gather<uint16_t>(rows, column, to); break;
-    case 4: Gather<uint32_t>(rows, column, to); break;
-    case 8: Gather<uint64_t>(rows, column, to); break;
-    case 16: Gather<Bytes16>(rows, column, to); break;
-    default: CHECK_THAT_HOLDS(false);
+    case 1:
+      Gather<uint8_t>(rows, column, to);
+      break;
+    case 2:
+      Gather<uint16_t>(rows, column, to);
+      break;
+    case 4:
+      Gather<uint32_t>(rows, column, to);
+      break;
+    case 8:
+      Gather<uint64_t>(rows, column, to);
+      break;
+    case 16:
+      Gather<Bytes16>(rows, column, to);
+      break;
+    default:
+      CHECK_THAT_HOLDS(false);
   }
   return to;
 }

@@ -89,18 +89,28 @@ std::unique_ptr<AggregateFunction> MakeExtreme(const AggregateCall& call,
     return nullptr;
   }
   switch (argument.physical()) {
-    case PhysicalType::kBool: return MakeOf<uint8_t>(call);
-    case PhysicalType::kInt8: return MakeOf<int8_t>(call);
-    case PhysicalType::kInt16: return MakeOf<int16_t>(call);
-    case PhysicalType::kInt32: return MakeOf<int32_t>(call);
-    case PhysicalType::kInt64: return MakeOf<int64_t>(call);
-    case PhysicalType::kInt128: return MakeOf<Int128>(call);
-    case PhysicalType::kFloat: return MakeOf<float>(call);
-    case PhysicalType::kDouble: return MakeOf<double>(call);
-    case PhysicalType::kTimestamp: return MakeOf<TimestampNanos>(call);
+    case PhysicalType::kBool:
+      return MakeOf<uint8_t>(call);
+    case PhysicalType::kInt8:
+      return MakeOf<int8_t>(call);
+    case PhysicalType::kInt16:
+      return MakeOf<int16_t>(call);
+    case PhysicalType::kInt32:
+      return MakeOf<int32_t>(call);
+    case PhysicalType::kInt64:
+      return MakeOf<int64_t>(call);
+    case PhysicalType::kInt128:
+      return MakeOf<Int128>(call);
+    case PhysicalType::kFloat:
+      return MakeOf<float>(call);
+    case PhysicalType::kDouble:
+      return MakeOf<double>(call);
+    case PhysicalType::kTimestamp:
+      return MakeOf<TimestampNanos>(call);
     case PhysicalType::kString:
       return argument.is_string() ? MakeOf<StringRef>(call) : nullptr;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -74,9 +74,9 @@ void Encode(const std::vector<Counted<T>>& from, std::string* to) {
   }
 }
 
-// MIN or MAX with retraction: the state row holds all values of the group with their counts, sorted.
-// A change costs time in the number of different values of the group, so this is for groups of some
-// thousands at most; an ordered state takes its place for larger ones.
+// MIN or MAX with retraction: the state row holds all values of the group with their counts,
+// sorted. A change costs time in the number of different values of the group, so this is for groups
+// of some thousands at most; an ordered state takes its place for larger ones.
 template <typename T, bool kMax>
 class RetractableExtreme {
  public:
@@ -164,18 +164,28 @@ std::unique_ptr<AggregateFunction> MakeRetractableExtreme(const AggregateCall& c
                                                           const LogicalType& argument) {
   if (call.type.physical() != argument.physical()) return nullptr;
   switch (argument.physical()) {
-    case PhysicalType::kBool: return MakeOf<uint8_t>(call);
-    case PhysicalType::kInt8: return MakeOf<int8_t>(call);
-    case PhysicalType::kInt16: return MakeOf<int16_t>(call);
-    case PhysicalType::kInt32: return MakeOf<int32_t>(call);
-    case PhysicalType::kInt64: return MakeOf<int64_t>(call);
-    case PhysicalType::kInt128: return MakeOf<Int128>(call);
-    case PhysicalType::kFloat: return MakeOf<float>(call);
-    case PhysicalType::kDouble: return MakeOf<double>(call);
-    case PhysicalType::kTimestamp: return MakeOf<TimestampNanos>(call);
+    case PhysicalType::kBool:
+      return MakeOf<uint8_t>(call);
+    case PhysicalType::kInt8:
+      return MakeOf<int8_t>(call);
+    case PhysicalType::kInt16:
+      return MakeOf<int16_t>(call);
+    case PhysicalType::kInt32:
+      return MakeOf<int32_t>(call);
+    case PhysicalType::kInt64:
+      return MakeOf<int64_t>(call);
+    case PhysicalType::kInt128:
+      return MakeOf<Int128>(call);
+    case PhysicalType::kFloat:
+      return MakeOf<float>(call);
+    case PhysicalType::kDouble:
+      return MakeOf<double>(call);
+    case PhysicalType::kTimestamp:
+      return MakeOf<TimestampNanos>(call);
     case PhysicalType::kString:
       return argument.is_string() ? MakeOf<StringRef>(call) : nullptr;
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -20,7 +20,8 @@ template <typename T>
 T Plus(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
     using Unsigned = std::make_unsigned_t<T>;
-    return static_cast<T>(static_cast<Unsigned>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b)));
+    return static_cast<T>(
+        static_cast<Unsigned>(static_cast<Unsigned>(a) + static_cast<Unsigned>(b)));
   } else {
     return a + b;
   }
@@ -29,7 +30,8 @@ template <typename T>
 T Minus(T a, T b) {
   if constexpr (std::is_integral_v<T>) {
     using Unsigned = std::make_unsigned_t<T>;
-    return static_cast<T>(static_cast<Unsigned>(static_cast<Unsigned>(a) - static_cast<Unsigned>(b)));
+    return static_cast<T>(
+        static_cast<Unsigned>(static_cast<Unsigned>(a) - static_cast<Unsigned>(b)));
   } else {
     return a - b;
   }
@@ -146,8 +148,8 @@ class Sum {
   FieldSlot count_;
 };
 
-// SUM and $SUM0 of DECIMAL: a sum of more than 38 digits becomes NULL, and SUM goes on from the next
-// value, as Flink's expressions do; $SUM0 stays NULL.
+// SUM and $SUM0 of DECIMAL: a sum of more than 38 digits becomes NULL, and SUM goes on from the
+// next value, as Flink's expressions do; $SUM0 stays NULL.
 template <typename T, bool kRetracts, bool kZero>
 class DecimalSum {
  public:
@@ -278,8 +280,7 @@ class Avg {
   static constexpr bool kNullable = true;
 
   RowType fields() const {
-    const LogicalType sum =
-        std::is_integral_v<T> ? BigInt() : LogicalType(TypeKind::kDouble);
+    const LogicalType sum = std::is_integral_v<T> ? BigInt() : LogicalType(TypeKind::kDouble);
     return {{"sum", sum}, {"count", BigInt()}};
   }
   void Bind(const RowLayout& layout, int first) {
@@ -439,29 +440,43 @@ std::unique_ptr<AggregateFunction> MakeSum(const AggregateCall& call, const Logi
   }
   if (call.type.kind() != argument.kind()) return nullptr;
   switch (argument.kind()) {
-    case TypeKind::kTinyInt: return MakeNumberSum<int8_t>(call);
-    case TypeKind::kSmallInt: return MakeNumberSum<int16_t>(call);
-    case TypeKind::kInt: return MakeNumberSum<int32_t>(call);
-    case TypeKind::kBigInt: return MakeNumberSum<int64_t>(call);
-    case TypeKind::kFloat: return MakeNumberSum<float>(call);
-    case TypeKind::kDouble: return MakeNumberSum<double>(call);
-    default: return nullptr;
+    case TypeKind::kTinyInt:
+      return MakeNumberSum<int8_t>(call);
+    case TypeKind::kSmallInt:
+      return MakeNumberSum<int16_t>(call);
+    case TypeKind::kInt:
+      return MakeNumberSum<int32_t>(call);
+    case TypeKind::kBigInt:
+      return MakeNumberSum<int64_t>(call);
+    case TypeKind::kFloat:
+      return MakeNumberSum<float>(call);
+    case TypeKind::kDouble:
+      return MakeNumberSum<double>(call);
+    default:
+      return nullptr;
   }
 }
 
 std::unique_ptr<AggregateFunction> MakeAvg(const AggregateCall& call, const LogicalType& argument) {
   if (call.type.kind() != argument.kind()) return nullptr;
   switch (argument.kind()) {
-    case TypeKind::kTinyInt: return MakeFunction(Avg<int8_t>());
-    case TypeKind::kSmallInt: return MakeFunction(Avg<int16_t>());
-    case TypeKind::kInt: return MakeFunction(Avg<int32_t>());
-    case TypeKind::kBigInt: return MakeFunction(Avg<int64_t>());
-    case TypeKind::kFloat: return MakeFunction(Avg<float>());
-    case TypeKind::kDouble: return MakeFunction(Avg<double>());
+    case TypeKind::kTinyInt:
+      return MakeFunction(Avg<int8_t>());
+    case TypeKind::kSmallInt:
+      return MakeFunction(Avg<int16_t>());
+    case TypeKind::kInt:
+      return MakeFunction(Avg<int32_t>());
+    case TypeKind::kBigInt:
+      return MakeFunction(Avg<int64_t>());
+    case TypeKind::kFloat:
+      return MakeFunction(Avg<float>());
+    case TypeKind::kDouble:
+      return MakeFunction(Avg<double>());
     case TypeKind::kDecimal:
       return argument.physical() == PhysicalType::kInt64 ? MakeDecimalAvg<int64_t>(call, argument)
                                                          : MakeDecimalAvg<Int128>(call, argument);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

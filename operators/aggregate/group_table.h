@@ -9,9 +9,9 @@
 
 namespace millrace::operators {
 
-// Maps keys, each with a number beside it, to rows of fixed slots in the operator's own memory: partial
-// aggregates, which are given away before a barrier and so are no state. Rows keep their place and
-// have the numbers of a KeySet. Not thread-safe.
+// Maps keys, each with a number beside it, to rows of fixed slots in the operator's own memory:
+// partial aggregates, which are given away before a barrier and so are no state. Rows keep their
+// place and have the numbers of a KeySet. Not thread-safe.
 class GroupTable {
  public:
   GroupTable(const std::vector<runtime::LogicalType>& key_types, const runtime::RowType& value);

@@ -44,8 +44,12 @@ uint64_t HashValue(uint64_t hash, const unsigned __int128& value) {
              static_cast<uint64_t>(value >> 64) + kNullHash);
 }
 uint64_t HashValue(uint64_t hash, const uint64_t& value) { return Mix(hash, value + 0x2545f491u); }
-uint64_t HashValue(uint64_t hash, const uint32_t& value) { return HashValue(hash, uint64_t{value}); }
-uint64_t HashValue(uint64_t hash, const uint16_t& value) { return HashValue(hash, uint64_t{value}); }
+uint64_t HashValue(uint64_t hash, const uint32_t& value) {
+  return HashValue(hash, uint64_t{value});
+}
+uint64_t HashValue(uint64_t hash, const uint16_t& value) {
+  return HashValue(hash, uint64_t{value});
+}
 uint64_t HashValue(uint64_t hash, const uint8_t& value) { return HashValue(hash, uint64_t{value}); }
 
 // Mixes a column into the hashes of rows.
@@ -62,8 +66,8 @@ void HashColumn(const Vector& column, const int32_t* rows, int32_t count, uint64
   }
   for (int32_t i = 0; i < count; ++i) {
     const int32_t row = rows == nullptr ? i : rows[i];
-    hashes[i] = column.IsNull(row) ? Mix(hashes[i], kNullHash)
-                                   : HashValue(hashes[i], column.At<T>(row));
+    hashes[i] =
+        column.IsNull(row) ? Mix(hashes[i], kNullHash) : HashValue(hashes[i], column.At<T>(row));
   }
 }
 
@@ -87,20 +91,31 @@ void KeySet::Hash(std::span<const Vector* const> columns, const int32_t* rows, i
   for (const Vector* column : columns) {
     switch (column->physical()) {
       case PhysicalType::kBool:
-      case PhysicalType::kInt8: HashColumn<uint8_t>(*column, rows, count, hashes); break;
-      case PhysicalType::kInt16: HashColumn<uint16_t>(*column, rows, count, hashes); break;
+      case PhysicalType::kInt8:
+        HashColumn<uint8_t>(*column, rows, count, hashes);
+        break;
+      case PhysicalType::kInt16:
+        HashColumn<uint16_t>(*column, rows, count, hashes);
+        break;
       case PhysicalType::kInt32:
-      case PhysicalType::kFloat: HashColumn<uint32_t>(*column, rows, count, hashes); break;
+      case PhysicalType::kFloat:
+        HashColumn<uint32_t>(*column, rows, count, hashes);
+        break;
       case PhysicalType::kInt64:
-      case PhysicalType::kDouble: HashColumn<uint64_t>(*column, rows, count, hashes); break;
+      case PhysicalType::kDouble:
+        HashColumn<uint64_t>(*column, rows, count, hashes);
+        break;
       case PhysicalType::kInt128:
         HashColumn<unsigned __int128>(*column, rows, count, hashes);
         break;
-      case PhysicalType::kString: HashColumn<StringRef>(*column, rows, count, hashes); break;
+      case PhysicalType::kString:
+        HashColumn<StringRef>(*column, rows, count, hashes);
+        break;
       case PhysicalType::kTimestamp:
         HashColumn<runtime::TimestampNanos>(*column, rows, count, hashes);
         break;
-      default: CHECK_THAT_HOLDS(false);
+      default:
+        CHECK_THAT_HOLDS(false);
     }
   }
 }

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdlib>
-
 #include <nlohmann/json.hpp>
 
 namespace millrace::operators {

@@ -52,7 +52,8 @@ void UpdateBundle::Add(std::span<const Vector* const> keys, const RowRange& rows
     const uint8_t action = actions == nullptr ? uint8_t{kPlain} : actions[i];
     uint8_t& presence = presence_[static_cast<size_t>(ids_[i])];
     first_touch_[i] = presence == 0;
-    if (presence == 0) presence = (action & (kFirst | kIgnore)) == 0 ? kTouched | kExisted : kTouched;
+    if (presence == 0)
+      presence = (action & (kFirst | kIgnore)) == 0 ? kTouched | kExisted : kTouched;
     if ((action & kIgnore) != 0) continue;
     presence = static_cast<uint8_t>((presence & ~kExists) | ((action & kLast) != 0 ? 0 : kExists));
   }
@@ -85,14 +86,19 @@ BatchPtr UpdateBundle::Flush(runtime::MemoryPool& pool, int32_t most_groups) {
   for (int32_t i = 0; i < count; ++i) {
     const int32_t id = flushed_ + i;
     switch (presence_[static_cast<size_t>(id)] & (kExisted | kExists)) {
-      case kExists: emit(id, false, RowKind::kInsert); break;
-      case kExisted: emit(id, true, RowKind::kDelete); break;
+      case kExists:
+        emit(id, false, RowKind::kInsert);
+        break;
+      case kExisted:
+        emit(id, true, RowKind::kDelete);
+        break;
       case kExisted | kExists:
         if (changed[static_cast<size_t>(i)] == 0) break;
         if (rules_.update_before) emit(id, true, RowKind::kUpdateBefore);
         emit(id, false, RowKind::kUpdateAfter);
         break;
-      default: break;
+      default:
+        break;
     }
   }
   BatchPtr batch;

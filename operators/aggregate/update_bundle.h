@@ -10,10 +10,10 @@
 
 namespace millrace::operators {
 
-// Collects what a mini-batch does to each group: the results before its first row and after its last
-// one. Accumulators in state are up to date all the time; only emission waits. Given away before each
-// barrier, so it is no state. Column by column: most groups of a bundle are new, and so are written
-// one behind the other.
+// Collects what a mini-batch does to each group: the results before its first row and after its
+// last one. Accumulators in state are up to date all the time; only emission waits. Given away
+// before each barrier, so it is no state. Column by column: most groups of a bundle are new, and so
+// are written one behind the other.
 class UpdateBundle {
  public:
   struct Rules {

@@ -22,16 +22,26 @@ template <typename Work>
 auto WithType(PhysicalType physical, Work work) {
   switch (physical) {
     case PhysicalType::kBool:
-    case PhysicalType::kInt8: return work(int8_t());
-    case PhysicalType::kInt16: return work(int16_t());
-    case PhysicalType::kInt32: return work(int32_t());
-    case PhysicalType::kInt64: return work(int64_t());
-    case PhysicalType::kInt128: return work(Int128());
-    case PhysicalType::kFloat: return work(float());
-    case PhysicalType::kDouble: return work(double());
-    case PhysicalType::kString: return work(StringRef());
-    case PhysicalType::kTimestamp: return work(TimestampNanos());
-    default: CHECK_THAT_HOLDS(false);
+    case PhysicalType::kInt8:
+      return work(int8_t());
+    case PhysicalType::kInt16:
+      return work(int16_t());
+    case PhysicalType::kInt32:
+      return work(int32_t());
+    case PhysicalType::kInt64:
+      return work(int64_t());
+    case PhysicalType::kInt128:
+      return work(Int128());
+    case PhysicalType::kFloat:
+      return work(float());
+    case PhysicalType::kDouble:
+      return work(double());
+    case PhysicalType::kString:
+      return work(StringRef());
+    case PhysicalType::kTimestamp:
+      return work(TimestampNanos());
+    default:
+      CHECK_THAT_HOLDS(false);
   }
 }
 
@@ -145,8 +155,7 @@ void ValueColumn::MarkChanges(const ValueColumn& other, int32_t first, int32_t c
     }
     for (int32_t i = 0; i < count; ++i) {
       const auto at = static_cast<size_t>(first + i);
-      changed[i] |= nulls_[at] != other.nulls_[at] ||
-                    (nulls_[at] == 0 && !(mine[i] == others[i]));
+      changed[i] |= nulls_[at] != other.nulls_[at] || (nulls_[at] == 0 && !(mine[i] == others[i]));
     }
   });
 }

@@ -28,8 +28,8 @@ class ValueColumn {
 
   // Makes room for numbers below `size`; new values are undefined.
   void Resize(int32_t size);
-  // Sets value to[i] to that of row rows[i], for i in 0 .. count - 1, in order; where `only` is given,
-  // if only[i] is 1. rows null: 0 .. count - 1.
+  // Sets value to[i] to that of row rows[i], for i in 0 .. count - 1, in order; where `only` is
+  // given, if only[i] is 1. rows null: 0 .. count - 1.
   void Set(const runtime::Vector& from, const int32_t* rows, const int32_t* to, int32_t count,
            const uint8_t* only);
   // Clears same[i] where value ids[i] has other bits than row rows[i]; only those with same[i] == 1

@@ -33,8 +33,8 @@ class MemoryTable : public runtime::KeyedTable {
   const runtime::StateSpec& spec() const override { return spec_; }
   const runtime::RowLayout& layout() const override { return layout_; }
   runtime::StateArena& arena() override;
-  runtime::Result<runtime::Readiness> Resolve(const runtime::KeyNames& names, runtime::Access access,
-                                              uint8_t** rows) override;
+  runtime::Result<runtime::Readiness> Resolve(const runtime::KeyNames& names,
+                                              runtime::Access access, uint8_t** rows) override;
   void Erase(std::span<uint8_t* const> rows) override;
   void MarkChanged(std::span<uint8_t* const> rows) override;
   void ReadKeys(std::span<uint8_t* const> rows,

@@ -108,7 +108,8 @@ class OperatorDriver::Requests : public runtime::KeyRequests {
 
 class OperatorDriver::Context : public runtime::OperatorContext {
  public:
-  Context(const runtime::JobSettings& settings, int64_t now_ms) : now(now_ms), settings_(settings) {}
+  Context(const runtime::JobSettings& settings, int64_t now_ms)
+      : now(now_ms), settings_(settings) {}
 
   const runtime::JobSettings& settings() const override { return settings_; }
   const runtime::RunIdentity& run() const override { return run_; }

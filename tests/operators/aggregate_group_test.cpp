@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <map>
 #include <numeric>
 #include <optional>
@@ -34,14 +33,15 @@ struct Job {
     runtime::OperatorSpec spec;
     spec.uid = "agg";
     spec.kind = "group-aggregate";
-    spec.config = "{\"grouping\":[" + grouping + "],\"aggCalls\":[" + list +
-                  "],\"aggCallNeedRetractions\":[" + retractions + "],\"generateUpdateBefore\":" +
-                  word(update_before) + ",\"needRetraction\":" + word(retract) +
-                  ",\"stateTtlMs\":" + std::to_string(ttl_ms) +
-                  (bundle_rows == 0 ? ""
-                                    : ",\"miniBatch\":{\"enabled\":true,\"size\":" +
-                                          std::to_string(bundle_rows) + "}") +
-                  "}";
+    spec.config =
+        "{\"grouping\":[" + grouping + "],\"aggCalls\":[" + list +
+        "],\"aggCallNeedRetractions\":[" + retractions +
+        "],\"generateUpdateBefore\":" + word(update_before) +
+        ",\"needRetraction\":" + word(retract) + ",\"stateTtlMs\":" + std::to_string(ttl_ms) +
+        (bundle_rows == 0
+             ? ""
+             : ",\"miniBatch\":{\"enabled\":true,\"size\":" + std::to_string(bundle_rows) + "}") +
+        "}";
     spec.inputs = {MakeRowType(input)};
     spec.output = MakeRowType(output);
     return spec;
@@ -65,7 +65,8 @@ Rows Run(const Job& job, const Rows& rows) {
           driver.Process(rows);
           if (is_first) first = driver.changelog();
           is_first = false;
-          INFO("input rows " << input_rows << " batch rows " << batch_rows << " restore " << restore);
+          INFO("input rows " << input_rows << " batch rows " << batch_rows << " restore "
+                             << restore);
           REQUIRE(driver.changelog() == first);
         }
       }
@@ -76,7 +77,8 @@ Rows Run(const Job& job, const Rows& rows) {
 
 TEST_CASE("group aggregate emits every update") {
   Job job;
-  const Rows rows = {"[1, 10, true, a]", "[2, 5, true, a]", "[1, 7, true, b]", "[1, null, true, c]"};
+  const Rows rows = {"[1, 10, true, a]", "[2, 5, true, a]", "[1, 7, true, b]",
+                     "[1, null, true, c]"};
   CHECK(Run(job, rows) == Rows{"+I[1, 1, 10]", "+I[2, 1, 5]", "-U[1, 1, 10]", "+U[1, 2, 17]",
                                "-U[1, 2, 17]", "+U[1, 3, 17]"});
   job.update_before = false;
@@ -134,8 +136,8 @@ std::string Expected(const std::vector<Input>& rows) {
   const auto text = [](bool valid, int64_t value) {
     return valid ? std::to_string(value) : std::string("null");
   };
-  return std::to_string(count) + ", " + text(values > 0, sum) + ", " + std::to_string(values) + ", " +
-         text(values > 0, values == 0 ? 0 : sum / values) + ", " +
+  return std::to_string(count) + ", " + text(values > 0, sum) + ", " + std::to_string(values) +
+         ", " + text(values > 0, values == 0 ? 0 : sum / values) + ", " +
          text(!all.empty(), all.empty() ? 0 : *all.begin()) + ", " +
          text(!all.empty(), all.empty() ? 0 : *all.rbegin()) + ", " + *least + ", " +
          greatest.value_or("null") + ", " + std::to_string(all.size()) + ", " +
@@ -233,17 +235,22 @@ TEST_CASE("a retraction of an unknown group is ignored") {
 TEST_CASE("sums and averages have Flink's types") {
   Job job;
   job.input = "k BIGINT, a TINYINT, b DECIMAL(10, 2), c DOUBLE, d BIGINT, e FLOAT";
-  job.calls = {AggCall("$SUM$1", "1", "TINYINT"), AggCall("$SUM$1", "2", "DECIMAL(38, 2)"),
-               AggCall("$AVG$1", "2", "DECIMAL(38, 6)"), AggCall("$AVG$1", "3", "DOUBLE"),
-               AggCall("$AVG$1", "4", "BIGINT"), AggCall("$SUM$1", "4", "BIGINT"),
-               AggCall("$$SUM0$1", "4", "BIGINT NOT NULL"), AggCall("$AVG$1", "5", "FLOAT")};
+  job.calls = {AggCall("$SUM$1", "1", "TINYINT"),
+               AggCall("$SUM$1", "2", "DECIMAL(38, 2)"),
+               AggCall("$AVG$1", "2", "DECIMAL(38, 6)"),
+               AggCall("$AVG$1", "3", "DOUBLE"),
+               AggCall("$AVG$1", "4", "BIGINT"),
+               AggCall("$SUM$1", "4", "BIGINT"),
+               AggCall("$$SUM0$1", "4", "BIGINT NOT NULL"),
+               AggCall("$AVG$1", "5", "FLOAT")};
   job.output =
       "k BIGINT, a TINYINT, b DECIMAL(38, 2), c DECIMAL(38, 6), d DOUBLE, e BIGINT, f BIGINT, g "
       "BIGINT, h FLOAT";
   for (const bool retract : {false, true}) {
     job.retract = retract;
-    const Rows rows = Run(job, {"[1, 100, 1.00, 1.5, -3, 1.5]", "[1, 100, 0.01, 1, 9223372036854775807, 1]",
-                                "[1, null, 0.99, null, null, null]"});
+    const Rows rows =
+        Run(job, {"[1, 100, 1.00, 1.5, -3, 1.5]", "[1, 100, 0.01, 1, 9223372036854775807, 1]",
+                  "[1, null, 0.99, null, null, null]"});
     CHECK(rows == Rows{"+I[1, 100, 1.00, 1.000000, 1.5, -3, -3, -3, 1.5]",
                        "-U[1, 100, 1.00, 1.000000, 1.5, -3, -3, -3, 1.5]",
                        "+U[1, -56, 1.01, 0.505000, 1.25, 4611686018427387902, "
@@ -259,9 +266,9 @@ TEST_CASE("a mini-batch emits what a group became, at its last row") {
   Job job;
   job.retract = true;
   job.bundle_rows = 4;
-  const Rows rows = {"[1, 10, true, a]", "[2, 5, true, a]",    "[1, 7, true, b]",
-                     "-D[2, 5, true, a]", "[1, 1, true, a]",   "-D[1, 1, true, a]",
-                     "[3, 1, true, a]",  "-D[1, 10, true, a]", "-D[1, 7, true, a]"};
+  const Rows rows = {"[1, 10, true, a]",  "[2, 5, true, a]",    "[1, 7, true, b]",
+                     "-D[2, 5, true, a]", "[1, 1, true, a]",    "-D[1, 1, true, a]",
+                     "[3, 1, true, a]",   "-D[1, 10, true, a]", "-D[1, 7, true, a]"};
   const Rows expected = {"+I[1, 2, 17]", "-U[1, 2, 17]", "+U[1, 1, 7]", "+I[3, 1, 1]"};
   for (int32_t input_rows : {1, 3, 1024}) {
     for (int32_t batch_rows : {1, 1024}) {
@@ -286,7 +293,8 @@ TEST_CASE("a mini-batch emits what a group became, at its last row") {
   job.output = "k BIGINT, m STRING";
   job.update_before = false;
   OperatorDriver driver(operators::GroupAggregate::Make, job.Spec(), {});
-  CHECK(driver.Process(Rows{"[1, 1, true, a text of some length]", "[1, 1, true, b text of some length]",
+  CHECK(driver.Process(Rows{"[1, 1, true, a text of some length]",
+                            "[1, 1, true, b text of some length]",
                             "[1, 1, true, b text of some length]", "[1, 1, true, a]"}) ==
         Rows{"+I[1, b text of some length]"});
   CHECK(driver.Process(Rows{"-D[1, 1, true, b text of some length]", "[1, 1, true, a]",

@@ -1,6 +1,7 @@
-#include <catch2/catch.hpp>
+#include "operators/window_aggregate.h"
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -8,7 +9,6 @@
 #include <set>
 
 #include "operators/local_window_aggregate.h"
-#include "operators/window_aggregate.h"
 #include "tests/harness/operator_driver.h"
 #include "tests/operators/aggregate_calls.h"
 
@@ -157,15 +157,15 @@ std::string Row(const std::string& key, const std::string& value, int second) {
 TEST_CASE("tumbling windows fire once, late rows are dropped") {
   Job job;
   int64_t late = 0;
-  const Emitted emitted = Run(
-      job,
-      {{{Row("a", "1", 1), Row("b", "2", 11), Row("a", "null", 9), Row("a", "5", 12)}},
-       {{}, 9998},
-       {{Row("c", "null", 3)}},
-       {{}, 9999},
-       {{Row("a", "1", 9), Row("a", "6", 10)}},
-       {{}, runtime::kMaxTimestamp}},
-      &late);
+  const Emitted emitted =
+      Run(job,
+          {{{Row("a", "1", 1), Row("b", "2", 11), Row("a", "null", 9), Row("a", "5", 12)}},
+           {{}, 9998},
+           {{Row("c", "null", 3)}},
+           {{}, 9999},
+           {{Row("a", "1", 9), Row("a", "6", 10)}},
+           {{}, runtime::kMaxTimestamp}},
+          &late);
   CHECK(emitted == Emitted{{},
                            {},
                            {},
@@ -200,7 +200,8 @@ std::vector<std::pair<int64_t, int64_t>> WindowsOf(const std::string& kind, int6
   const int64_t slice_end = second / 5 * 5 + 5;
   if (kind == "tumble") windows.push_back({slice_end - 5, slice_end});
   if (kind == "hop") {
-    for (int64_t end = slice_end; end < slice_end + 15; end += 5) windows.push_back({end - 15, end});
+    for (int64_t end = slice_end; end < slice_end + 15; end += 5)
+      windows.push_back({end - 15, end});
   }
   if (kind == "cumulate") {
     const int64_t start = second / 15 * 15;
@@ -233,8 +234,9 @@ TEST_CASE("windows equal a plain model on random input") {
       if (distinct) {
         job.calls.push_back(AggCall("$COUNT$1", "1", "BIGINT NOT NULL", -1, true));
         job.calls.push_back(AggCall("$SUM$1", "1", "INT", -1, true));
-        job.output = "k STRING, s INT, m INT, d BIGINT NOT NULL, sd INT, ws TIMESTAMP(3) NOT NULL, "
-                     "we TIMESTAMP(3) NOT NULL";
+        job.output =
+            "k STRING, s INT, m INT, d BIGINT NOT NULL, sd INT, ws TIMESTAMP(3) NOT NULL, "
+            "we TIMESTAMP(3) NOT NULL";
         job.partial += "d BIGINT, sd INT, ";
       }
       if (counts) job.partial += "c BIGINT, ";

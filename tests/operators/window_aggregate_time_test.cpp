@@ -63,9 +63,8 @@ TEST_CASE("processing time windows fire by the clock, also after a restore") {
 TEST_CASE("attached windows stand alone, each with its own lateness") {
   const std::string windowing =
       R"({"strategy":"WindowAttached","window":{"type":"HoppingWindow","size":"PT10S","slide":"PT5S"},"windowStart":-1,"windowEnd":2,"isRowtime":true,"timeAttributeType":{"type":"TIMESTAMP_WITHOUT_TIME_ZONE","precision":3,"kind":"ROWTIME"}})";
-  const auto spec =
-      Spec(windowing, "WindowStart WindowEnd", "k STRING, v INT, we TIMESTAMP(3)",
-           "k STRING, s INT, ws TIMESTAMP(3) NOT NULL, we TIMESTAMP(3) NOT NULL");
+  const auto spec = Spec(windowing, "WindowStart WindowEnd", "k STRING, v INT, we TIMESTAMP(3)",
+                         "k STRING, s INT, ws TIMESTAMP(3) NOT NULL, we TIMESTAMP(3) NOT NULL");
   OperatorDriver driver(operators::WindowAggregate::Make, spec, {});
   driver.Process(Rows{"[a, 1, 1970-01-01 00:00:10]", "[a, 1, 1970-01-01 00:00:15]"});
   CHECK(driver.Watermark(9'999) == Rows{"+I[a, 1, 1970-01-01T00:00, 1970-01-01T00:00:10]"});

@@ -1,8 +1,8 @@
-#include <catch2/catch.hpp>
+#include "operators/window_table_function.h"
 
+#include <catch2/catch.hpp>
 #include <optional>
 
-#include "operators/window_table_function.h"
 #include "tests/harness/operator_driver.h"
 
 namespace millrace::tests {
