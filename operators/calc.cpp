@@ -21,14 +21,14 @@ Result<std::unique_ptr<Operator>> Calc::Make(const OperatorSpec& spec,
     return Status::User("calc needs a config with \"projection\": " + spec.config);
   }
   const nlohmann::json condition = config.value("condition", nlohmann::json());
-  ASSIGN_OR_RETURN(std::unique_ptr<Evaluator> evaluator,
-                   Evaluator::Make(config["projection"].dump(),
-                                   condition.is_null() ? "" : condition.dump(), spec.inputs[0],
-                                   settings));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<Evaluator> evaluator,
+      Evaluator::Make(config["projection"].dump(), condition.is_null() ? "" : condition.dump(),
+                      spec.inputs[0], settings));
   const runtime::RowType computed = evaluator->OutputTypes();
   if (computed.size() != spec.output.size()) {
-    return Status::User("calc computes " + std::to_string(computed.size()) + " columns, its output has " +
-                        std::to_string(spec.output.size()));
+    return Status::User("calc computes " + std::to_string(computed.size()) +
+                        " columns, its output has " + std::to_string(spec.output.size()));
   }
   for (size_t i = 0; i < computed.size(); ++i) {
     if (computed[i].type.physical() != spec.output[i].type.physical()) {

@@ -108,8 +108,7 @@ Result<Progress> WatermarkAssigner::Process(int, const BatchPtr& batch, runtime:
   int32_t end = begin;
   for (; end < rows; ++end) {
     const auto at = static_cast<size_t>(end);
-    const bool cut_before =
-        due_ > sent_ && (config_.on_event || times_[at] <= due_) && end > begin;
+    const bool cut_before = due_ > sent_ && (config_.on_event || times_[at] <= due_) && end > begin;
     if (cut_before) break;
     current_ = std::max(current_, marks_[at]);
     if (current_ - due_ > interval_ms) due_ = current_;

@@ -11,17 +11,18 @@
 
 namespace millrace::operators {
 
-// Makes watermarks from rows (WATERMARK FOR ... AS expression): the running maximum of the expression,
-// starting at 0 as Flink's operator. Watermarks of the input are swallowed, but for the last.
+// Makes watermarks from rows (WATERMARK FOR ... AS expression): the running maximum of the
+// expression, starting at 0 as Flink's operator. Watermarks of the input are swallowed, but for the
+// last.
 //
 // Config: {"watermarkExpr": expression, "rowtimeFieldIndex": n, "idleTimeoutMs": 0,
 //          "emit": "periodic" or "on-event", "intervalMs": 200}
 //
-// periodic: as Flink's WatermarkAssignerOperator, the watermark is due behind a row once it has risen
-// by more than intervalMs since the last one, and every intervalMs of processing time. A due watermark
-// waits for the end of the batch as long as no row in between would be late by it: so the rows
-// that count as late are those of Flink, and batches of orderly streams are not cut.
-// on-event: a batch is cut wherever the watermark rises.
+// periodic: as Flink's WatermarkAssignerOperator, the watermark is due behind a row once it has
+// risen by more than intervalMs since the last one, and every intervalMs of processing time. A due
+// watermark waits for the end of the batch as long as no row in between would be late by it: so the
+// rows that count as late are those of Flink, and batches of orderly streams are not cut. on-event:
+// a batch is cut wherever the watermark rises.
 class WatermarkAssigner : public runtime::Operator {
  public:
   struct Config {

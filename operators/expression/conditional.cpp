@@ -42,11 +42,21 @@ class Merge {
       return;
     }
     switch (runtime::WidthOf(type_.physical())) {
-      case 1: Blend<uint8_t>(*vector, bits); break;
-      case 2: Blend<uint16_t>(*vector, bits); break;
-      case 4: Blend<uint32_t>(*vector, bits); break;
-      case 8: Blend<uint64_t>(*vector, bits); break;
-      default: Blend<Bytes16>(*vector, bits); break;
+      case 1:
+        Blend<uint8_t>(*vector, bits);
+        break;
+      case 2:
+        Blend<uint16_t>(*vector, bits);
+        break;
+      case 4:
+        Blend<uint32_t>(*vector, bits);
+        break;
+      case 8:
+        Blend<uint64_t>(*vector, bits);
+        break;
+      default:
+        Blend<Bytes16>(*vector, bits);
+        break;
     }
     result_->AddHeapsOf(*vector);
     TakeValidity(*vector, bits);
@@ -82,7 +92,8 @@ class Merge {
         for (int32_t i = 0; i < length; ++i) to[i] = value;
         return;
       }
-      for (int64_t word = 0; word < words_; ++word) BlendWord(to + word * 64, bits[word], [&](int) { return value; });
+      for (int64_t word = 0; word < words_; ++word)
+        BlendWord(to + word * 64, bits[word], [&](int) { return value; });
       return;
     }
     if (vector.encoding() == Encoding::kDictionary) {
@@ -102,11 +113,12 @@ class Merge {
     }
   }
 
-  // Values behind the length are written too: vectors are padded by a whole word of bytes only, so the
-  // last word is cut.
+  // Values behind the length are written too: vectors are padded by a whole word of bytes only, so
+  // the last word is cut.
   template <typename T, typename Get>
   void BlendWord(T* __restrict to, uint64_t bits, Get get) {
-    const auto base = static_cast<int64_t>(to - static_cast<T*>(static_cast<void*>(values_->data())));
+    const auto base =
+        static_cast<int64_t>(to - static_cast<T*>(static_cast<void*>(values_->data())));
     const int64_t left = rows_.length - base;
     if (left < 64) {
       for (int i = 0; i < left; ++i) {
@@ -137,8 +149,8 @@ class Merge {
     const uint64_t of_constant = constant && vector.IsNull(0) ? 0 : ~uint64_t{0};
     for (int64_t word = 0; word < words_; ++word) {
       const uint64_t take = first_ ? ~uint64_t{0} : bits[word];
-      const uint64_t valid = constant || !vector.may_have_nulls() ? of_constant
-                                                                  : vector.validity()[word];
+      const uint64_t valid =
+          constant || !vector.may_have_nulls() ? of_constant : vector.validity()[word];
       to[word] = (to[word] & ~take) | (valid & take);
     }
   }
@@ -167,11 +179,10 @@ Result<VectorPtr> Evaluator::ComputeCase(const Step& step, const RowSet& rows) {
   uint64_t* taken = open + words;
   std::memset(open, 0xff, static_cast<size_t>(words) * 8);
   Merge merge(*context_.pool, step.type, rows);
-  // The ELSE value goes in first where it is dense: then each WHEN blends over it. Else it is computed
-  // last, for the rows that are left.
-  const bool else_first =
-      !has_else || program_.step(step.operands.back()).dense ||
-      program_.step(step.operands.back()).kind == Step::Kind::kConstant;
+  // The ELSE value goes in first where it is dense: then each WHEN blends over it. Else it is
+  // computed last, for the rows that are left.
+  const bool else_first = !has_else || program_.step(step.operands.back()).dense ||
+                          program_.step(step.operands.back()).kind == Step::Kind::kConstant;
   if (has_else && else_first) {
     ASSIGN_OR_RETURN(const VectorPtr value, Evaluate(step.operands.back(), rows));
     merge.Take(value, open);
@@ -239,9 +250,10 @@ Result<VectorPtr> Evaluator::ComputeCoalesce(const Step& step, const RowSet& row
     // Rows that got a value are settled.
     bool any_open = false;
     for (int64_t w = 0; w < words; ++w) {
-      const uint64_t valid = !value->may_have_nulls()                     ? ~uint64_t{0}
-                             : value->encoding() == Encoding::kConstant ? (value->IsNull(0) ? 0 : ~uint64_t{0})
-                                                                        : value->validity()[w];
+      const uint64_t valid = !value->may_have_nulls() ? ~uint64_t{0}
+                             : value->encoding() == Encoding::kConstant
+                                 ? (value->IsNull(0) ? 0 : ~uint64_t{0})
+                                 : value->validity()[w];
       taken[w] = valid;
       open[w] &= ~valid;
       any_open |= open[w] != 0;

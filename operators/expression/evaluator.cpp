@@ -110,8 +110,8 @@ Result<std::unique_ptr<Evaluator>> Evaluator::Make(std::string_view projection_j
 RowType Evaluator::OutputTypes() const {
   RowType types;
   for (const int step : projections_) {
-    types.push_back({"f" + std::to_string(types.size()),
-                     program_.steps()[static_cast<size_t>(step)].type});
+    types.push_back(
+        {"f" + std::to_string(types.size()), program_.steps()[static_cast<size_t>(step)].type});
   }
   return types;
 }
@@ -181,18 +181,22 @@ Result<VectorPtr> Evaluator::Compute(int index, const RowSet& rows) {
     }
     BufferPtr validity = AllValid(*context_.pool, rows.length);
     for (int64_t i = 0; i < runtime::WordsFor(rows.length); ++i) {
-      Words(validity)[i] = record->validity()[i] &
-                           (copy->may_have_nulls() ? copy->validity()[i] : ~uint64_t{0});
+      Words(validity)[i] =
+          record->validity()[i] & (copy->may_have_nulls() ? copy->validity()[i] : ~uint64_t{0});
     }
     copy->SetValidity(std::move(validity));
     return VectorPtr(std::move(copy));
   }
   switch (step.control) {
-    case Control::kKernel: return ComputeKernel(step, rows);
+    case Control::kKernel:
+      return ComputeKernel(step, rows);
     case Control::kAnd:
-    case Control::kOr: return ComputeLogic(step, rows);
-    case Control::kCase: return ComputeCase(step, rows);
-    case Control::kCoalesce: return ComputeCoalesce(step, rows);
+    case Control::kOr:
+      return ComputeLogic(step, rows);
+    case Control::kCase:
+      return ComputeCase(step, rows);
+    case Control::kCoalesce:
+      return ComputeCoalesce(step, rows);
   }
   return Status::Internal("no such control");
 }
@@ -235,7 +239,8 @@ Result<VectorPtr> Evaluator::ComputeKernel(Step& step, const RowSet& rows) {
   return result;
 }
 
-// AND and OR of any number of operands. By De Morgan only AND is computed: for OR values are inverted.
+// AND and OR of any number of operands. By De Morgan only AND is computed: for OR values are
+// inverted.
 Result<VectorPtr> Evaluator::ComputeLogic(const Step& step, const RowSet& rows) {
   const uint64_t invert = step.control == Control::kOr ? ~uint64_t{0} : 0;
   const int64_t words = runtime::WordsFor(rows.length);

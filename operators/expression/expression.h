@@ -19,16 +19,16 @@ struct Step {
   enum class Kind : uint8_t { kInput, kConstant, kField, kCall };
   Kind kind = Kind::kConstant;
   runtime::LogicalType type;
-  int input = -1;                 // kInput: column; kField: field
-  runtime::VectorPtr constant;    // kConstant: one row
+  int input = -1;               // kInput: column; kField: field
+  runtime::VectorPtr constant;  // kConstant: one row
   std::unique_ptr<Kernel> kernel;
   Control control = Control::kKernel;
   bool strict = true;
-  bool dense = true;              // computed for all rows at once: neither can fail nor is costly
+  bool dense = true;  // computed for all rows at once: neither can fail nor is costly
   bool can_fail = false;
   bool deterministic = true;
   std::vector<int> operands;
-  std::string text;               // for messages
+  std::string text;  // for messages
 };
 
 // Expressions over one row type in the order of computation: equal parts once, constants folded.
@@ -133,8 +133,7 @@ class Expression {
 };
 
 runtime::Result<std::unique_ptr<Expression>> CompileExpression(
-    std::string_view rex_json, const runtime::RowType& input,
-    const runtime::JobSettings& settings);
+    std::string_view rex_json, const runtime::RowType& input, const runtime::JobSettings& settings);
 
 // A function that plans may call, for `millrace plan --supported`.
 struct KnownFunction {

@@ -1,7 +1,7 @@
 #include "operators/expression/kernel.h"
 
 #include <cstring>
-#ifdef __AVX2__
+#if defined(__AVX2__) || defined(__BMI2__)
 #include <immintrin.h>
 #endif
 
@@ -79,7 +79,15 @@ void PackBits(const uint8_t* bytes, int32_t count, uint64_t* words) {
 }
 
 void UnpackBits(const uint64_t* words, int32_t count, uint8_t* bytes) {
-  for (int32_t i = 0; i < count; ++i) bytes[i] = (words[i >> 6] >> (i & 63)) & 1;
+  int32_t row = 0;
+#ifdef __BMI2__
+  for (; row + 8 <= count; row += 8) {
+    const uint64_t eight =
+        _pdep_u64(words[row >> 6] >> (row & 63) & 0xff, 0x0101010101010101ULL);
+    std::memcpy(bytes + row, &eight, 8);
+  }
+#endif
+  for (; row < count; ++row) bytes[row] = (words[row >> 6] >> (row & 63)) & 1;
 }
 
 #ifdef __AVX2__

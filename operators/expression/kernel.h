@@ -14,9 +14,9 @@ namespace millrace::operators {
 // The rows that something is computed for: positions in vectors of `length` rows.
 struct RowSet {
   int32_t length = 0;
-  const int32_t* rows = nullptr;  // ascending; null: all of 0 .. length - 1
-  int32_t count = 0;              // how many
-  const RowSet* parent = nullptr; // the set that this one was narrowed from
+  const int32_t* rows = nullptr;   // ascending; null: all of 0 .. length - 1
+  int32_t count = 0;               // how many
+  const RowSet* parent = nullptr;  // the set that this one was narrowed from
 
   static RowSet All(int32_t length) { return {length, nullptr, length, nullptr}; }
   bool all() const { return rows == nullptr; }
@@ -25,7 +25,7 @@ struct RowSet {
 // What kernels know about the batch they work on.
 struct EvaluationContext {
   runtime::MemoryPool* pool = &runtime::ProcessPool();
-  int64_t now_ms = 0;                                  // of CURRENT_TIMESTAMP, PROCTIME
+  int64_t now_ms = 0;                                     // of CURRENT_TIMESTAMP, PROCTIME
   runtime::Timestamp watermark = runtime::kMinTimestamp;  // of CURRENT_WATERMARK
 };
 
@@ -61,8 +61,8 @@ struct CallShape {
 
 // How a call is evaluated.
 enum class Control : uint8_t {
-  kKernel,    // operands first, then the kernel
-  kAnd,       // left to right, as far as needed
+  kKernel,  // operands first, then the kernel
+  kAnd,     // left to right, as far as needed
   kOr,
   kCase,      // condition, value, condition, value, ..., else
   kCoalesce,  // the first that is not NULL
@@ -72,9 +72,9 @@ enum class Control : uint8_t {
 struct BoundCall {
   std::unique_ptr<Kernel> kernel;  // null with kKernel: the function does not take these operands
   Control control = Control::kKernel;
-  bool strict = true;         // NULL if any operand is NULL, and the kernel need not look at them
-  bool can_fail = false;      // some values are errors: never computed for rows that are not asked for
-  bool costly = false;        // worth skipping rows that are not asked for
+  bool strict = true;     // NULL if any operand is NULL, and the kernel need not look at them
+  bool can_fail = false;  // some values are errors: never computed for rows that are not asked for
+  bool costly = false;    // worth skipping rows that are not asked for
   bool deterministic = true;  // may be folded and shared
   bool per_batch = false;     // depends on the context: shared within a batch, not folded
   // Types that operands are cast to first; empty: as they are.
@@ -89,8 +89,9 @@ struct BoundCall {
 
 // ---- Pieces of kernels ----
 
-// Returns the validity of a strict function's result: rows where all arguments have values. No buffer
-// if none has NULLs; the buffer of the only one that has, shared. Constants are not NULL here.
+// Returns the validity of a strict function's result: rows where all arguments have values. No
+// buffer if none has NULLs; the buffer of the only one that has, shared. Constants are not NULL
+// here.
 runtime::BufferPtr CombineValidity(runtime::MemoryPool& pool,
                                    std::span<const runtime::VectorPtr> arguments, int32_t length);
 // Makes a flat vector of uninitialised values, or zeroed unless `rows` is all; sets `validity`.

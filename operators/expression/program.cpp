@@ -72,7 +72,8 @@ Result<int> Program::Add(const Rex& rex) {
       }
       return AddStep(std::move(step), key);
     }
-    case Rex::Kind::kCall: break;
+    case Rex::Kind::kCall:
+      break;
   }
   CallShape call;
   call.name = rex.name;

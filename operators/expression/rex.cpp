@@ -31,13 +31,20 @@ bool DecodeBase64(const std::string& text, std::string* to) {
   int count = 0;
   for (char c : text) {
     int digit = 0;
-    if (c >= 'A' && c <= 'Z') digit = c - 'A';
-    else if (c >= 'a' && c <= 'z') digit = c - 'a' + 26;
-    else if (c >= '0' && c <= '9') digit = c - '0' + 52;
-    else if (c == '+') digit = 62;
-    else if (c == '/') digit = 63;
-    else if (c == '=' || c == '\n') continue;
-    else return false;
+    if (c >= 'A' && c <= 'Z')
+      digit = c - 'A';
+    else if (c >= 'a' && c <= 'z')
+      digit = c - 'a' + 26;
+    else if (c >= '0' && c <= '9')
+      digit = c - '0' + 52;
+    else if (c == '+')
+      digit = 62;
+    else if (c == '/')
+      digit = 63;
+    else if (c == '=' || c == '\n')
+      continue;
+    else
+      return false;
     bits = bits << 6 | static_cast<uint32_t>(digit);
     count += 6;
     if (count >= 8) {
@@ -66,7 +73,9 @@ Result<VectorPtr> ParseLiteral(const json& value, const LogicalType& type) {
   const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   switch (type.kind()) {
     case TypeKind::kChar:
-    case TypeKind::kVarChar: builder.AppendString(text); return builder.Finish();
+    case TypeKind::kVarChar:
+      builder.AppendString(text);
+      return builder.Finish();
     case TypeKind::kBinary:
     case TypeKind::kVarBinary: {
       std::string bytes;
@@ -249,7 +258,8 @@ Result<Rex> ParseRex(const json& node, const RowType& input) {
 
 std::string ToText(const Rex& rex, const RowType& input) {
   switch (rex.kind) {
-    case Rex::Kind::kInput: return input[static_cast<size_t>(rex.input)].name;
+    case Rex::Kind::kInput:
+      return input[static_cast<size_t>(rex.input)].name;
     case Rex::Kind::kLiteral: {
       if (!rex.symbol.empty()) return rex.symbol;
       if (rex.ranges != nullptr) return "Sarg";
@@ -258,8 +268,10 @@ std::string ToText(const Rex& rex, const RowType& input) {
       runtime::AppendCastText(rex.type, *rex.literal, 0, &utc, &text);
       return rex.type.is_string() && !rex.literal->IsNull(0) ? "'" + text + "'" : text;
     }
-    case Rex::Kind::kField: return ToText(rex.operands[0], input) + "." + rex.name;
-    case Rex::Kind::kCall: break;
+    case Rex::Kind::kField:
+      return ToText(rex.operands[0], input) + "." + rex.name;
+    case Rex::Kind::kCall:
+      break;
   }
   if ((rex.name == "CAST" || rex.name == "TRY_CAST" || rex.name == "REINTERPRET") &&
       rex.operands.size() == 1) {

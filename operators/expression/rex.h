@@ -30,12 +30,12 @@ struct Rex {
   enum class Kind : uint8_t { kInput, kLiteral, kCall, kField };
   Kind kind = Kind::kLiteral;
   runtime::LogicalType type;
-  int input = -1;               // kInput: the column
-  runtime::VectorPtr literal;   // kLiteral: one row
-  std::string symbol;           // kLiteral of a symbol
+  int input = -1;                              // kInput: the column
+  runtime::VectorPtr literal;                  // kLiteral: one row
+  std::string symbol;                          // kLiteral of a symbol
   std::shared_ptr<const SearchRanges> ranges;  // kLiteral of a SEARCH argument
-  std::string name;             // kCall: "UPPER"; kField: the field
-  std::vector<Rex> operands;    // kField: one
+  std::string name;                            // kCall: "UPPER"; kField: the field
+  std::vector<Rex> operands;                   // kField: one
   int field = -1;
 };
 

@@ -27,44 +27,56 @@ using Wide = std::conditional_t<sizeof(T) <= 4, uint32_t, uint64_t>;
 struct Add {
   template <typename T>
   static T Apply(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) return a + b;
-    else return static_cast<T>(static_cast<Wide<T>>(a) + static_cast<Wide<T>>(b));
+    if constexpr (std::is_floating_point_v<T>)
+      return a + b;
+    else
+      return static_cast<T>(static_cast<Wide<T>>(a) + static_cast<Wide<T>>(b));
   }
 };
 struct Subtract {
   template <typename T>
   static T Apply(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) return a - b;
-    else return static_cast<T>(static_cast<Wide<T>>(a) - static_cast<Wide<T>>(b));
+    if constexpr (std::is_floating_point_v<T>)
+      return a - b;
+    else
+      return static_cast<T>(static_cast<Wide<T>>(a) - static_cast<Wide<T>>(b));
   }
 };
 struct Multiply {
   template <typename T>
   static T Apply(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) return a * b;
-    else return static_cast<T>(static_cast<Wide<T>>(a) * static_cast<Wide<T>>(b));
+    if constexpr (std::is_floating_point_v<T>)
+      return a * b;
+    else
+      return static_cast<T>(static_cast<Wide<T>>(a) * static_cast<Wide<T>>(b));
   }
 };
 // For floating numbers, and for integers whose divisor is not 0.
 struct Divide {
   template <typename T>
   static T Apply(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) return a / b;
-    else return b == -1 ? static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(a)) : static_cast<T>(a / b);
+    if constexpr (std::is_floating_point_v<T>)
+      return a / b;
+    else
+      return b == -1 ? static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(a)) : static_cast<T>(a / b);
   }
 };
 struct Modulo {
   template <typename T>
   static T Apply(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) return std::fmod(a, b);
-    else return b == -1 ? T{0} : static_cast<T>(a % b);
+    if constexpr (std::is_floating_point_v<T>)
+      return std::fmod(a, b);
+    else
+      return b == -1 ? T{0} : static_cast<T>(a % b);
   }
 };
 struct Negate {
   template <typename T>
   static T Apply(T a) {
-    if constexpr (std::is_floating_point_v<T>) return -a;
-    else return static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(a));
+    if constexpr (std::is_floating_point_v<T>)
+      return -a;
+    else
+      return static_cast<T>(Wide<T>{0} - static_cast<Wide<T>>(a));
   }
 };
 
@@ -100,20 +112,29 @@ class CheckedDivision final : public Kernel {
 template <typename Operation>
 std::unique_ptr<Kernel> MakeBinary(PhysicalType type) {
   switch (type) {
-    case PhysicalType::kInt8: return std::make_unique<DenseBinary<Operation, int8_t, int8_t, int8_t>>(type);
-    case PhysicalType::kInt16: return std::make_unique<DenseBinary<Operation, int16_t, int16_t, int16_t>>(type);
-    case PhysicalType::kInt32: return std::make_unique<DenseBinary<Operation, int32_t, int32_t, int32_t>>(type);
-    case PhysicalType::kInt64: return std::make_unique<DenseBinary<Operation, int64_t, int64_t, int64_t>>(type);
-    case PhysicalType::kFloat: return std::make_unique<DenseBinary<Operation, float, float, float>>(type);
-    case PhysicalType::kDouble: return std::make_unique<DenseBinary<Operation, double, double, double>>(type);
-    default: return nullptr;
+    case PhysicalType::kInt8:
+      return std::make_unique<DenseBinary<Operation, int8_t, int8_t, int8_t>>(type);
+    case PhysicalType::kInt16:
+      return std::make_unique<DenseBinary<Operation, int16_t, int16_t, int16_t>>(type);
+    case PhysicalType::kInt32:
+      return std::make_unique<DenseBinary<Operation, int32_t, int32_t, int32_t>>(type);
+    case PhysicalType::kInt64:
+      return std::make_unique<DenseBinary<Operation, int64_t, int64_t, int64_t>>(type);
+    case PhysicalType::kFloat:
+      return std::make_unique<DenseBinary<Operation, float, float, float>>(type);
+    case PhysicalType::kDouble:
+      return std::make_unique<DenseBinary<Operation, double, double, double>>(type);
+    default:
+      return nullptr;
   }
 }
 
 template <typename Operation>
 std::unique_ptr<Kernel> MakeChecked(PhysicalType type) {
-  if (type == PhysicalType::kInt32) return std::make_unique<CheckedDivision<Operation, int32_t>>(type);
-  if (type == PhysicalType::kInt64) return std::make_unique<CheckedDivision<Operation, int64_t>>(type);
+  if (type == PhysicalType::kInt32)
+    return std::make_unique<CheckedDivision<Operation, int32_t>>(type);
+  if (type == PhysicalType::kInt64)
+    return std::make_unique<CheckedDivision<Operation, int64_t>>(type);
   return MakeBinary<Operation>(type);  // floating numbers
 }
 
@@ -123,7 +144,8 @@ bool TakesNumbers(const CallShape& call) {
   const TypeKind b = call.operands[1].type.kind();
   const bool decimal = a == TypeKind::kDecimal || b == TypeKind::kDecimal;
   return call.operands[0].type.is_numeric() && call.operands[1].type.is_numeric() &&
-         (!decimal || call.type.kind() == TypeKind::kFloat || call.type.kind() == TypeKind::kDouble);
+         (!decimal || call.type.kind() == TypeKind::kFloat ||
+          call.type.kind() == TypeKind::kDouble);
 }
 
 template <typename Operation>
@@ -141,7 +163,8 @@ Result<BoundCall> BindDivision(const CallShape& call) {
   BoundCall bound;
   if (!TakesNumbers(call)) return bound;
   // Java promotes both sides, divides, and narrows the result.
-  TypeKind kind = std::max({call.operands[0].type.kind(), call.operands[1].type.kind(), TypeKind::kInt});
+  TypeKind kind =
+      std::max({call.operands[0].type.kind(), call.operands[1].type.kind(), TypeKind::kInt});
   if (kind == TypeKind::kDecimal) kind = TypeKind::kDouble;
   const LogicalType type(kind);
   bound.operand_types = {type, type};
@@ -164,21 +187,31 @@ Result<BoundCall> BindNegate(const CallShape& call) {
   const TypeKind kind = call.operands[0].type.kind();
   if (kind != call.type.kind()) return bound;
   switch (call.type.physical()) {
-    case PhysicalType::kInt8: bound.kernel = std::make_unique<DenseUnary<Negate, int8_t, int8_t>>(PhysicalType::kInt8); break;
-    case PhysicalType::kInt16: bound.kernel = std::make_unique<DenseUnary<Negate, int16_t, int16_t>>(PhysicalType::kInt16); break;
+    case PhysicalType::kInt8:
+      bound.kernel = std::make_unique<DenseUnary<Negate, int8_t, int8_t>>(PhysicalType::kInt8);
+      break;
+    case PhysicalType::kInt16:
+      bound.kernel = std::make_unique<DenseUnary<Negate, int16_t, int16_t>>(PhysicalType::kInt16);
+      break;
     case PhysicalType::kInt32:
       if (kind == TypeKind::kInt || kind == TypeKind::kIntervalYearMonth) {
         bound.kernel = std::make_unique<DenseUnary<Negate, int32_t, int32_t>>(PhysicalType::kInt32);
       }
       break;
     case PhysicalType::kInt64:
-      if (kind == TypeKind::kBigInt || kind == TypeKind::kIntervalDayTime || kind == TypeKind::kDecimal) {
+      if (kind == TypeKind::kBigInt || kind == TypeKind::kIntervalDayTime ||
+          kind == TypeKind::kDecimal) {
         bound.kernel = std::make_unique<DenseUnary<Negate, int64_t, int64_t>>(PhysicalType::kInt64);
       }
       break;
-    case PhysicalType::kFloat: bound.kernel = std::make_unique<DenseUnary<Negate, float, float>>(PhysicalType::kFloat); break;
-    case PhysicalType::kDouble: bound.kernel = std::make_unique<DenseUnary<Negate, double, double>>(PhysicalType::kDouble); break;
-    default: break;
+    case PhysicalType::kFloat:
+      bound.kernel = std::make_unique<DenseUnary<Negate, float, float>>(PhysicalType::kFloat);
+      break;
+    case PhysicalType::kDouble:
+      bound.kernel = std::make_unique<DenseUnary<Negate, double, double>>(PhysicalType::kDouble);
+      break;
+    default:
+      break;
   }
   return bound;
 }

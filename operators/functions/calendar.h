@@ -9,14 +9,31 @@ namespace millrace::operators {
 
 // Units of EXTRACT, FLOOR, CEIL, TIMESTAMPADD and TIMESTAMPDIFF (Flink's TimeUnitRange).
 enum class TimeUnit : uint8_t {
-  kNanosecond, kMicrosecond, kMillisecond, kSecond, kMinute, kHour, kDay, kWeek, kMonth, kQuarter,
-  kYear, kDecade, kCentury, kMillennium, kEpoch, kDow, kIsoDow, kDoy, kIsoYear,
+  kNanosecond,
+  kMicrosecond,
+  kMillisecond,
+  kSecond,
+  kMinute,
+  kHour,
+  kDay,
+  kWeek,
+  kMonth,
+  kQuarter,
+  kYear,
+  kDecade,
+  kCentury,
+  kMillennium,
+  kEpoch,
+  kDow,
+  kIsoDow,
+  kDoy,
+  kIsoYear,
 };
 // By the symbol of plans: "YEAR". False: not one that is known.
 bool ParseTimeUnit(std::string_view symbol, TimeUnit* unit);
 
-// The functions below follow Flink's DateTimeUtils to the letter: before 1970 they divide towards zero,
-// so that EXTRACT(HOUR ...) may be negative.
+// The functions below follow Flink's DateTimeUtils to the letter: before 1970 they divide towards
+// zero, so that EXTRACT(HOUR ...) may be negative.
 
 // A field of a date. REQUIRES: kDay or coarser, a day count, or kEpoch.
 int64_t ExtractFromDate(TimeUnit unit, int32_t days);

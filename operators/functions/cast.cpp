@@ -23,9 +23,12 @@ bool SameInVectors(const LogicalType& from, const LogicalType& to) {
   }
   switch (from.kind()) {
     case TypeKind::kVarChar:
-    case TypeKind::kVarBinary: return to.length() >= from.length();
-    case TypeKind::kTime: return to.precision() >= from.precision();
-    case TypeKind::kDecimal: return false;
+    case TypeKind::kVarBinary:
+      return to.length() >= from.length();
+    case TypeKind::kTime:
+      return to.precision() >= from.precision();
+    case TypeKind::kDecimal:
+      return false;
     case TypeKind::kTimestamp:
     case TypeKind::kTimestampLtz:
       // Milliseconds and microseconds share a physical type.
@@ -42,8 +45,10 @@ bool SameInVectors(const LogicalType& from, const LogicalType& to) {
       return true;
     }
     case TypeKind::kChar:
-    case TypeKind::kBinary: return false;
-    default: return true;
+    case TypeKind::kBinary:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -85,8 +90,9 @@ Result<BoundCall> BindReinterpret(const CallShape& call) {
     // Between the two kinds of timestamps the number stays too: only its unit is adapted.
     CallShape same_kind = call;
     same_kind.operands.resize(1);
-    same_kind.type = from.kind() == TypeKind::kTimestamp ? LogicalType::Timestamp(call.type.precision())
-                                                         : LogicalType::TimestampLtz(call.type.precision());
+    same_kind.type = from.kind() == TypeKind::kTimestamp
+                         ? LogicalType::Timestamp(call.type.precision())
+                         : LogicalType::TimestampLtz(call.type.precision());
     return BindAnyCast(same_kind, false);
   }
   if (from.physical() == call.type.physical()) return Same();

@@ -10,8 +10,8 @@
 #include "runtime/types/text/decimal.h"
 
 // CAST among numbers and BOOLEAN, with Java's rules: integers wrap when narrowed, floating numbers
-// saturate at INT and BIGINT (narrower integers wrap from INT), NaN is 0; DECIMAL rounds half up and
-// is NULL where it does not fit.
+// saturate at INT and BIGINT (narrower integers wrap from INT), NaN is 0; DECIMAL rounds half up
+// and is NULL where it does not fit.
 
 namespace millrace::operators {
 namespace {
@@ -32,7 +32,7 @@ To Convert(From value) {
     const bool low = !(value > kLow);
     const bool high = value >= kHigh;
     const Wide inside = static_cast<Wide>(low || high ? From{0} : value);
-    const Wide result = high ? std::numeric_limits<Wide>::max()
+    const Wide result = high  ? std::numeric_limits<Wide>::max()
                         : low ? (value != value ? Wide{0} : std::numeric_limits<Wide>::min())
                               : inside;
     return static_cast<To>(result);
@@ -58,27 +58,43 @@ struct NotZero {
 template <typename From>
 std::unique_ptr<Kernel> MakeFrom(PhysicalType to) {
   switch (to) {
-    case PhysicalType::kBool: return std::make_unique<DenseUnary<NotZero, From, uint8_t>>(to);
-    case PhysicalType::kInt8: return std::make_unique<DenseUnary<NumberTo<int8_t>, From, int8_t>>(to);
-    case PhysicalType::kInt16: return std::make_unique<DenseUnary<NumberTo<int16_t>, From, int16_t>>(to);
-    case PhysicalType::kInt32: return std::make_unique<DenseUnary<NumberTo<int32_t>, From, int32_t>>(to);
-    case PhysicalType::kInt64: return std::make_unique<DenseUnary<NumberTo<int64_t>, From, int64_t>>(to);
-    case PhysicalType::kFloat: return std::make_unique<DenseUnary<NumberTo<float>, From, float>>(to);
-    case PhysicalType::kDouble: return std::make_unique<DenseUnary<NumberTo<double>, From, double>>(to);
-    default: return nullptr;
+    case PhysicalType::kBool:
+      return std::make_unique<DenseUnary<NotZero, From, uint8_t>>(to);
+    case PhysicalType::kInt8:
+      return std::make_unique<DenseUnary<NumberTo<int8_t>, From, int8_t>>(to);
+    case PhysicalType::kInt16:
+      return std::make_unique<DenseUnary<NumberTo<int16_t>, From, int16_t>>(to);
+    case PhysicalType::kInt32:
+      return std::make_unique<DenseUnary<NumberTo<int32_t>, From, int32_t>>(to);
+    case PhysicalType::kInt64:
+      return std::make_unique<DenseUnary<NumberTo<int64_t>, From, int64_t>>(to);
+    case PhysicalType::kFloat:
+      return std::make_unique<DenseUnary<NumberTo<float>, From, float>>(to);
+    case PhysicalType::kDouble:
+      return std::make_unique<DenseUnary<NumberTo<double>, From, double>>(to);
+    default:
+      return nullptr;
   }
 }
 
 std::unique_ptr<Kernel> MakePrimitive(PhysicalType from, PhysicalType to) {
   switch (from) {
-    case PhysicalType::kBool: return MakeFrom<uint8_t>(to);
-    case PhysicalType::kInt8: return MakeFrom<int8_t>(to);
-    case PhysicalType::kInt16: return MakeFrom<int16_t>(to);
-    case PhysicalType::kInt32: return MakeFrom<int32_t>(to);
-    case PhysicalType::kInt64: return MakeFrom<int64_t>(to);
-    case PhysicalType::kFloat: return MakeFrom<float>(to);
-    case PhysicalType::kDouble: return MakeFrom<double>(to);
-    default: return nullptr;
+    case PhysicalType::kBool:
+      return MakeFrom<uint8_t>(to);
+    case PhysicalType::kInt8:
+      return MakeFrom<int8_t>(to);
+    case PhysicalType::kInt16:
+      return MakeFrom<int16_t>(to);
+    case PhysicalType::kInt32:
+      return MakeFrom<int32_t>(to);
+    case PhysicalType::kInt64:
+      return MakeFrom<int64_t>(to);
+    case PhysicalType::kFloat:
+      return MakeFrom<float>(to);
+    case PhysicalType::kDouble:
+      return MakeFrom<double>(to);
+    default:
+      return nullptr;
   }
 }
 

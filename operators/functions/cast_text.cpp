@@ -131,8 +131,10 @@ template <bool kTry, typename T>
 struct TextToFloating {
   Outcome call(T& result, std::string_view text) {
     bool parsed = false;
-    if constexpr (std::is_same_v<T, float>) parsed = runtime::ParseJavaFloat(text, &result);
-    else parsed = runtime::ParseJavaDouble(text, &result);
+    if constexpr (std::is_same_v<T, float>)
+      parsed = runtime::ParseJavaFloat(text, &result);
+    else
+      parsed = runtime::ParseJavaDouble(text, &result);
     return parsed ? Outcome::kValue : kTry ? Outcome::kNull : Outcome::kError;
   }
   std::string explain(std::string_view text) const {
@@ -177,15 +179,24 @@ struct TextToDecimal {
 template <bool kTry>
 Result<BoundCall> FromText(const CallShape& call) {
   switch (call.type.kind()) {
-    case TypeKind::kBoolean: return BindScalar<TextToBoolean<kTry>>(call);
-    case TypeKind::kTinyInt: return BindScalar<TextToInteger<kTry, int8_t>>(call);
-    case TypeKind::kSmallInt: return BindScalar<TextToInteger<kTry, int16_t>>(call);
-    case TypeKind::kInt: return BindScalar<TextToInteger<kTry, int32_t>>(call);
-    case TypeKind::kBigInt: return BindScalar<TextToInteger<kTry, int64_t>>(call);
-    case TypeKind::kFloat: return BindScalar<TextToFloating<kTry, float>>(call);
-    case TypeKind::kDouble: return BindScalar<TextToFloating<kTry, double>>(call);
-    case TypeKind::kDecimal: return BindScalar<TextToDecimal<kTry>>(call);
-    default: return BoundCall();
+    case TypeKind::kBoolean:
+      return BindScalar<TextToBoolean<kTry>>(call);
+    case TypeKind::kTinyInt:
+      return BindScalar<TextToInteger<kTry, int8_t>>(call);
+    case TypeKind::kSmallInt:
+      return BindScalar<TextToInteger<kTry, int16_t>>(call);
+    case TypeKind::kInt:
+      return BindScalar<TextToInteger<kTry, int32_t>>(call);
+    case TypeKind::kBigInt:
+      return BindScalar<TextToInteger<kTry, int64_t>>(call);
+    case TypeKind::kFloat:
+      return BindScalar<TextToFloating<kTry, float>>(call);
+    case TypeKind::kDouble:
+      return BindScalar<TextToFloating<kTry, double>>(call);
+    case TypeKind::kDecimal:
+      return BindScalar<TextToDecimal<kTry>>(call);
+    default:
+      return BoundCall();
   }
 }
 

@@ -59,9 +59,7 @@ struct DateToTimestamp {
   void call(TimestampNanos& result, Date date) { result = {date.days * kMsPerDay, 0}; }
 };
 struct DateToLtz : ZonedCast {
-  void call(TimestampNanos& result, Date date) {
-    result = {zone.ToUtc(date.days * kMsPerDay), 0};
-  }
+  void call(TimestampNanos& result, Date date) { result = {zone.ToUtc(date.days * kMsPerDay), 0}; }
 };
 struct TimeToTimestamp {
   void call(TimestampNanos& result, TimeOfDay time) { result = {time.ms, 0}; }
@@ -122,17 +120,24 @@ struct TextToTimestamp : ZonedCast {
 template <bool kTry>
 Result<BoundCall> FromText(const CallShape& call) {
   switch (call.type.kind()) {
-    case TypeKind::kDate: return BindScalar<TextToDate<kTry>>(call);
-    case TypeKind::kTime: return BindScalar<TextToTime<kTry>>(call);
-    case TypeKind::kTimestamp: return BindScalar<TextToTimestamp<kTry, false>>(call);
-    case TypeKind::kTimestampLtz: return BindScalar<TextToTimestamp<kTry, true>>(call);
-    default: return BoundCall();
+    case TypeKind::kDate:
+      return BindScalar<TextToDate<kTry>>(call);
+    case TypeKind::kTime:
+      return BindScalar<TextToTime<kTry>>(call);
+    case TypeKind::kTimestamp:
+      return BindScalar<TextToTimestamp<kTry, false>>(call);
+    case TypeKind::kTimestampLtz:
+      return BindScalar<TextToTimestamp<kTry, true>>(call);
+    default:
+      return BoundCall();
   }
 }
 
 // Milliseconds and microseconds of TIMESTAMPs, all rows at once.
 struct MsToUs {
-  static int64_t Apply(int64_t ms) { return static_cast<int64_t>(static_cast<uint64_t>(ms) * 1000); }
+  static int64_t Apply(int64_t ms) {
+    return static_cast<int64_t>(static_cast<uint64_t>(ms) * 1000);
+  }
 };
 
 }  // namespace
@@ -143,7 +148,8 @@ Result<BoundCall> BindTimeCast(const CallShape& call, bool try_cast) {
   const TypeKind target = to.kind();
   switch (from.kind()) {
     case TypeKind::kChar:
-    case TypeKind::kVarChar: return try_cast ? FromText<true>(call) : FromText<false>(call);
+    case TypeKind::kVarChar:
+      return try_cast ? FromText<true>(call) : FromText<false>(call);
     case TypeKind::kDate:
       if (target == TypeKind::kTimestamp) return BindScalar<DateToTimestamp>(call);
       if (target == TypeKind::kTimestampLtz) return BindScalar<DateToLtz>(call);
@@ -159,8 +165,8 @@ Result<BoundCall> BindTimeCast(const CallShape& call, bool try_cast) {
       if (target == from.kind()) {
         if (from.precision() <= 3 && to.precision() > 3 && to.precision() <= 6) {
           BoundCall bound;
-          bound.kernel = std::make_unique<DenseUnary<MsToUs, int64_t, int64_t>>(
-              runtime::PhysicalType::kInt64);
+          bound.kernel =
+              std::make_unique<DenseUnary<MsToUs, int64_t, int64_t>>(runtime::PhysicalType::kInt64);
           return bound;
         }
         return BindScalar<TimestampToTimestamp>(call);
@@ -175,7 +181,8 @@ Result<BoundCall> BindTimeCast(const CallShape& call, bool try_cast) {
       if (target == TypeKind::kTimestampLtz) return BindScalar<TimestampToLtz>(call);
       break;
     }
-    default: break;
+    default:
+      break;
   }
   return BoundCall();
 }

@@ -24,27 +24,39 @@ using runtime::VectorPtr;
 
 struct Equal {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return a == b; }
+  static uint8_t Apply(const T& a, const T& b) {
+    return a == b;
+  }
 };
 struct NotEqual {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return !(a == b); }
+  static uint8_t Apply(const T& a, const T& b) {
+    return !(a == b);
+  }
 };
 struct Less {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return a < b; }
+  static uint8_t Apply(const T& a, const T& b) {
+    return a < b;
+  }
 };
 struct LessOrEqual {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return a <= b; }
+  static uint8_t Apply(const T& a, const T& b) {
+    return a <= b;
+  }
 };
 struct Greater {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return b < a; }
+  static uint8_t Apply(const T& a, const T& b) {
+    return b < a;
+  }
 };
 struct GreaterOrEqual {
   template <typename T>
-  static uint8_t Apply(const T& a, const T& b) { return b <= a; }
+  static uint8_t Apply(const T& a, const T& b) {
+    return b <= a;
+  }
 };
 
 // Strings (by unsigned bytes) and DECIMALs of different scales, row by row.
@@ -52,7 +64,9 @@ template <typename Operation>
 class CompareRows final : public Kernel {
  public:
   CompareRows(const LogicalType& a, const LogicalType& b)
-      : strings_(a.physical() == PhysicalType::kString), scale_a_(ScaleOf(a)), scale_b_(ScaleOf(b)) {}
+      : strings_(a.physical() == PhysicalType::kString),
+        scale_a_(ScaleOf(a)),
+        scale_b_(ScaleOf(b)) {}
   bool accepts_dictionary() const override { return true; }
 
   Result<VectorPtr> Evaluate(const EvaluationContext& context, const RowSet& rows,
@@ -65,7 +79,8 @@ class CompareRows final : public Kernel {
     const Vector& a = *arguments[0];
     const Vector& b = *arguments[1];
     if (strings_) {
-      constexpr bool kEquality = std::is_same_v<Operation, Equal> || std::is_same_v<Operation, NotEqual>;
+      constexpr bool kEquality =
+          std::is_same_v<Operation, Equal> || std::is_same_v<Operation, NotEqual>;
       ForEachRow(rows, words, [&](int32_t row) {
         const StringRef& x = a.At<StringRef>(row);
         const StringRef& y = b.At<StringRef>(row);
@@ -77,10 +92,9 @@ class CompareRows final : public Kernel {
       });
     } else {
       ForEachRow(rows, words, [&](int32_t row) {
-        to[row] = Operation::Apply(
-            runtime::CompareDecimal(IntegerOrDecimalAt(a, row), scale_a_,
-                                    IntegerOrDecimalAt(b, row), scale_b_),
-            0);
+        to[row] = Operation::Apply(runtime::CompareDecimal(IntegerOrDecimalAt(a, row), scale_a_,
+                                                           IntegerOrDecimalAt(b, row), scale_b_),
+                                   0);
       });
     }
     return VectorPtr(std::move(vector));
@@ -92,10 +106,14 @@ class CompareRows final : public Kernel {
   }
   static Int128 IntegerOrDecimalAt(const Vector& vector, int32_t row) {
     switch (vector.physical()) {
-      case PhysicalType::kInt8: return vector.At<int8_t>(row);
-      case PhysicalType::kInt16: return vector.At<int16_t>(row);
-      case PhysicalType::kInt32: return vector.At<int32_t>(row);
-      default: return runtime::DecimalAt(vector, row);
+      case PhysicalType::kInt8:
+        return vector.At<int8_t>(row);
+      case PhysicalType::kInt16:
+        return vector.At<int16_t>(row);
+      case PhysicalType::kInt32:
+        return vector.At<int32_t>(row);
+      default:
+        return runtime::DecimalAt(vector, row);
     }
   }
 
@@ -112,16 +130,26 @@ std::unique_ptr<Kernel> Dense() {
 template <typename Operation>
 std::unique_ptr<Kernel> MakeDense(PhysicalType type) {
   switch (type) {
-    case PhysicalType::kBool: return Dense<Operation, uint8_t>();
-    case PhysicalType::kInt8: return Dense<Operation, int8_t>();
-    case PhysicalType::kInt16: return Dense<Operation, int16_t>();
-    case PhysicalType::kInt32: return Dense<Operation, int32_t>();
-    case PhysicalType::kInt64: return Dense<Operation, int64_t>();
-    case PhysicalType::kInt128: return Dense<Operation, Int128>();
-    case PhysicalType::kFloat: return Dense<Operation, float>();
-    case PhysicalType::kDouble: return Dense<Operation, double>();
-    case PhysicalType::kTimestamp: return Dense<Operation, TimestampNanos>();
-    default: return nullptr;
+    case PhysicalType::kBool:
+      return Dense<Operation, uint8_t>();
+    case PhysicalType::kInt8:
+      return Dense<Operation, int8_t>();
+    case PhysicalType::kInt16:
+      return Dense<Operation, int16_t>();
+    case PhysicalType::kInt32:
+      return Dense<Operation, int32_t>();
+    case PhysicalType::kInt64:
+      return Dense<Operation, int64_t>();
+    case PhysicalType::kInt128:
+      return Dense<Operation, Int128>();
+    case PhysicalType::kFloat:
+      return Dense<Operation, float>();
+    case PhysicalType::kDouble:
+      return Dense<Operation, double>();
+    case PhysicalType::kTimestamp:
+      return Dense<Operation, TimestampNanos>();
+    default:
+      return nullptr;
   }
 }
 
@@ -160,7 +188,9 @@ Result<BoundCall> BindComparison(const CallShape& call) {
     case TypeKind::kDate:
     case TypeKind::kTime:
     case TypeKind::kIntervalYearMonth:
-    case TypeKind::kIntervalDayTime: bound.kernel = MakeDense<Operation>(a.physical()); break;
+    case TypeKind::kIntervalDayTime:
+      bound.kernel = MakeDense<Operation>(a.physical());
+      break;
     case TypeKind::kTimestamp:
     case TypeKind::kTimestampLtz: {
       const LogicalType& finer = a.precision() >= b.precision() ? a : b;
@@ -168,7 +198,8 @@ Result<BoundCall> BindComparison(const CallShape& call) {
       bound.kernel = MakeDense<Operation>(finer.physical());
       break;
     }
-    default: break;
+    default:
+      break;
   }
   return bound;
 }

@@ -10,10 +10,11 @@ using runtime::LogicalType;
 using runtime::Result;
 using runtime::TypeKind;
 
-// What a value is cast to so that it lies in vectors as the result does; kNull: nothing to do. Strings
-// are taken as they are.
+// What a value is cast to so that it lies in vectors as the result does; kNull: nothing to do.
+// Strings are taken as they are.
 LogicalType CastFor(const LogicalType& value, const LogicalType& result) {
-  if (value.kind() == result.kind() && value.kind() != TypeKind::kDecimal && !value.is_timestamp()) {
+  if (value.kind() == result.kind() && value.kind() != TypeKind::kDecimal &&
+      !value.is_timestamp()) {
     return LogicalType();
   }
   if ((value.is_string() && result.is_string()) || (value.is_binary() && result.is_binary())) {

@@ -22,8 +22,8 @@ using Dialect = DateTimePattern::Dialect;
 
 constexpr std::string_view kDefaultPattern = "yyyy-MM-dd HH:mm:ss";
 
-// Compiles a pattern once if it is the same in every row. A malformed one gives NULL, or an error of
-// the row where Flink throws.
+// Compiles a pattern once if it is the same in every row. A malformed one gives NULL, or an error
+// of the row where Flink throws.
 class PatternCache {
  public:
   explicit PatternCache(Dialect dialect) : dialect_(dialect) {}
@@ -58,8 +58,8 @@ struct Zoned {
     return Status::Ok();
   }
   // Reads by SimpleDateFormat in a zone.
-  static bool ReadUtc(const DateTimePattern& pattern, std::string_view text,
-                      runtime::TimeZone* in, int64_t* utc_ms) {
+  static bool ReadUtc(const DateTimePattern& pattern, std::string_view text, runtime::TimeZone* in,
+                      int64_t* utc_ms) {
     TimestampNanos time;
     bool has_offset = false;
     if (!pattern.Parse(text, &time, &has_offset)) return false;
@@ -77,7 +77,9 @@ struct FormatTimestamp : Zoned {
     pattern->Format(time, 0, "UTC", &result.Writer());
     return Outcome::kValue;
   }
-  std::string explain(TimestampNanos, std::string_view format) const { return patterns.Why(format); }
+  std::string explain(TimestampNanos, std::string_view format) const {
+    return patterns.Why(format);
+  }
 };
 struct FormatDate : Zoned {
   PatternCache patterns{Dialect::kSimpleDateFormat};
@@ -101,7 +103,9 @@ struct FormatText {
     pattern->Format({ms, 0}, 0, "UTC", &result.Writer());
     return Outcome::kValue;
   }
-  std::string explain(std::string_view, std::string_view format) const { return writes.Why(format); }
+  std::string explain(std::string_view, std::string_view format) const {
+    return writes.Why(format);
+  }
 };
 
 // TO_TIMESTAMP: digits behind milliseconds are cut off; what can't be read is NULL.
@@ -115,7 +119,9 @@ struct ToTimestampFormat {
   Outcome call(TimestampNanos& result, std::string_view text, std::string_view format) {
     return Read(patterns, text, format, &result);
   }
-  std::string explain(std::string_view, std::string_view format) const { return patterns.Why(format); }
+  std::string explain(std::string_view, std::string_view format) const {
+    return patterns.Why(format);
+  }
 
   static Outcome Read(PatternCache& patterns, std::string_view text, std::string_view format,
                       TimestampNanos* result) {
@@ -167,7 +173,9 @@ struct ToDateFormat {
     result.days = static_cast<int32_t>(FloorDiv(ms, kMsPerDay));
     return Outcome::kValue;
   }
-  std::string explain(std::string_view, std::string_view format) const { return patterns.Why(format); }
+  std::string explain(std::string_view, std::string_view format) const {
+    return patterns.Why(format);
+  }
 };
 
 struct FromUnixTimeFormat : Zoned {
@@ -200,7 +208,9 @@ struct UnixTimestampFormat : Zoned {
                                                      : std::numeric_limits<int64_t>::min();
     return Outcome::kValue;
   }
-  std::string explain(std::string_view, std::string_view format) const { return patterns.Why(format); }
+  std::string explain(std::string_view, std::string_view format) const {
+    return patterns.Why(format);
+  }
 };
 struct UnixTimestamp : UnixTimestampFormat {
   Outcome call(int64_t& result, std::string_view text) {

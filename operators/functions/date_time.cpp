@@ -8,8 +8,8 @@
 #include "runtime/types/text/number_text.h"
 #include "runtime/types/text/time_zone.h"
 
-// EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD and TIMESTAMPDIFF, and the functions that read the
-// clock.
+// EXTRACT, FLOOR and CEIL to a unit, TIMESTAMPADD and TIMESTAMPDIFF, and the functions that read
+// the clock.
 
 namespace millrace::operators {
 namespace {
@@ -100,16 +100,25 @@ struct RoundTime : UnitFunction {
 
 int64_t MsPerUnit(TimeUnit unit) {
   switch (unit) {
-    case TimeUnit::kSecond: return 1000;
-    case TimeUnit::kMinute: return runtime::kMsPerMinute;
-    case TimeUnit::kHour: return runtime::kMsPerHour;
-    case TimeUnit::kDay: return kMsPerDay;
-    case TimeUnit::kWeek: return 7 * kMsPerDay;
-    default: return 1;
+    case TimeUnit::kSecond:
+      return 1000;
+    case TimeUnit::kMinute:
+      return runtime::kMsPerMinute;
+    case TimeUnit::kHour:
+      return runtime::kMsPerHour;
+    case TimeUnit::kDay:
+      return kMsPerDay;
+    case TimeUnit::kWeek:
+      return 7 * kMsPerDay;
+    default:
+      return 1;
   }
 }
 int32_t MonthsPerUnit(TimeUnit unit) {
-  return unit == TimeUnit::kMonth ? 1 : unit == TimeUnit::kQuarter ? 3 : unit == TimeUnit::kYear ? 12 : 0;
+  return unit == TimeUnit::kMonth     ? 1
+         : unit == TimeUnit::kQuarter ? 3
+         : unit == TimeUnit::kYear    ? 12
+                                      : 0;
 }
 int64_t Difference(TimeUnit unit, int64_t from_ms, int64_t to_ms) {
   const int32_t months = MonthsPerUnit(unit);
@@ -161,7 +170,8 @@ struct IntegerToLtz {
   std::string explain(int64_t, int32_t precision) const { return WrongPrecision(precision); }
   static std::string WrongPrecision(int32_t precision) {
     return "The precision value '" + std::to_string(precision) +
-           "' for function TO_TIMESTAMP_LTZ(numeric, precision) is unsupported, the supported value "
+           "' for function TO_TIMESTAMP_LTZ(numeric, precision) is unsupported, the supported "
+           "value "
            "is '0' for second or '3' for millisecond.";
   }
 };
@@ -215,8 +225,12 @@ class NowKernel final : public Kernel {
     runtime::VectorBuilder builder(*context.pool, type_, 1);
     const int64_t local_ms = zone_.ToLocal(context.now_ms);
     switch (now_) {
-      case Now::kLtz: Append(&builder, context.now_ms); break;
-      case Now::kLocal: Append(&builder, local_ms); break;
+      case Now::kLtz:
+        Append(&builder, context.now_ms);
+        break;
+      case Now::kLocal:
+        Append(&builder, local_ms);
+        break;
       case Now::kDate:
         builder.Append(static_cast<int32_t>(runtime::FloorDiv(local_ms, kMsPerDay)));
         break;
@@ -224,7 +238,9 @@ class NowKernel final : public Kernel {
         // TIME(0): whole seconds.
         builder.Append(static_cast<int32_t>(runtime::FloorMod(local_ms, kMsPerDay) / 1000 * 1000));
         break;
-      case Now::kUnixSeconds: builder.Append(runtime::FloorDiv(context.now_ms, 1000)); break;
+      case Now::kUnixSeconds:
+        builder.Append(runtime::FloorDiv(context.now_ms, 1000));
+        break;
       case Now::kWatermark:
         if (context.watermark == runtime::kMinTimestamp) {
           builder.AppendNull();

@@ -73,7 +73,8 @@ class DecimalKernel final : public Kernel {
     runtime::BufferPtr validity = CombineValidity(*context.pool, arguments, rows.length);
     const uint64_t* words = validity ? Words(validity) : nullptr;
     auto vector = std::make_shared<runtime::Vector>(type_.physical(), Encoding::kFlat, rows.length);
-    runtime::BufferPtr values = runtime::AllocateValues(*context.pool, type_.physical(), rows.length);
+    runtime::BufferPtr values =
+        runtime::AllocateValues(*context.pool, type_.physical(), rows.length);
     std::memset(values->data(), 0,
                 runtime::WidthOf(type_.physical()) * static_cast<size_t>(rows.length));
     vector->SetValues(std::move(values));
@@ -120,7 +121,8 @@ class DecimalKernel final : public Kernel {
     const int precision = type_.precision();
     const int scale = type_.scale();
     switch (kOperation) {
-      case Operation::kAdd: return runtime::AddDecimal(a, scale_a_, b, scale_b_, precision, scale, out);
+      case Operation::kAdd:
+        return runtime::AddDecimal(a, scale_a_, b, scale_b_, precision, scale, out);
       case Operation::kSubtract:
         return runtime::AddDecimal(a, scale_a_, -b, scale_b_, precision, scale, out);
       case Operation::kMultiply:
@@ -167,7 +169,8 @@ Result<BoundCall> BindDecimal(const CallShape& call) {
   const LogicalType b = AsDecimal(given_b);
   bound.operand_types = {a, b};
   const int scale = result.scale();
-  const bool narrow = a.physical() == PhysicalType::kInt64 && b.physical() == PhysicalType::kInt64 &&
+  const bool narrow = a.physical() == PhysicalType::kInt64 &&
+                      b.physical() == PhysicalType::kInt64 &&
                       result.physical() == PhysicalType::kInt64;
   if constexpr (kOperation == Operation::kAdd || kOperation == Operation::kSubtract) {
     const int integer_digits = std::max(a.precision() - a.scale(), b.precision() - b.scale());

@@ -6,8 +6,9 @@
 
 namespace millrace::operators {
 
-// Kernels of operations that take every value: computed for all rows in loops without branches. Files
-// that instantiate them start with #pragma GCC optimize("O3"), so that gcc vectorises the loops.
+// Kernels of operations that take every value: computed for all rows in loops without branches.
+// Files that instantiate them start with #pragma GCC optimize("O3"), so that gcc vectorises the
+// loops.
 
 // R = Operation::Apply(A, B) for rows 0 .. n - 1; a constant side is held in a register.
 template <typename Operation, typename A, typename B, typename R>

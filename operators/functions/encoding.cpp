@@ -24,15 +24,19 @@ struct HashLong {
 struct HashDouble {
   void call(int32_t& result, double value) {
     int64_t bits = 0;
-    if (value != value) bits = 0x7ff8000000000000;
-    else std::memcpy(&bits, &value, 8);
+    if (value != value)
+      bits = 0x7ff8000000000000;
+    else
+      std::memcpy(&bits, &value, 8);
     HashLong().call(result, bits);
   }
 };
 struct HashFloat {
   void call(int32_t& result, float value) {
-    if (value != value) result = 0x7fc00000;
-    else std::memcpy(&result, &value, 4);
+    if (value != value)
+      result = 0x7fc00000;
+    else
+      std::memcpy(&result, &value, 4);
   }
 };
 struct HashBoolean {
@@ -42,7 +46,7 @@ struct HashDate {
   void call(int32_t& result, Date value) { result = value.days; }
 };
 
-// String.hashCode, over UTF-16 units.
+// The magnitude of String.hashCode, over UTF-16 units; that of INT_MIN is itself.
 struct HashText {
   void call(int32_t& result, std::string_view text) {
     uint32_t hash = 0;
@@ -56,6 +60,7 @@ struct HashText {
       }
     }
     result = static_cast<int32_t>(hash);
+    if (result < 0) result = static_cast<int32_t>(0 - hash);
   }
 };
 
@@ -135,10 +140,15 @@ Status ParseCharset(const CallShape& call, Charset* charset) {
   }
   std::string name(call.operands[1].constant->values<runtime::StringRef>()[0].view());
   for (char& c : name) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  if (name == "UTF-8" || name == "UTF8") *charset = Charset::kUtf8;
-  else if (name == "US-ASCII" || name == "ASCII") *charset = Charset::kAscii;
-  else if (name == "ISO-8859-1" || name == "LATIN1") *charset = Charset::kLatin1;
-  else return Status::User("character set " + name + " is not supported (UTF-8, US-ASCII, ISO-8859-1), in " + call.text);
+  if (name == "UTF-8" || name == "UTF8")
+    *charset = Charset::kUtf8;
+  else if (name == "US-ASCII" || name == "ASCII")
+    *charset = Charset::kAscii;
+  else if (name == "ISO-8859-1" || name == "LATIN1")
+    *charset = Charset::kLatin1;
+  else
+    return Status::User("character set " + name +
+                        " is not supported (UTF-8, US-ASCII, ISO-8859-1), in " + call.text);
   return Status::Ok();
 }
 struct Encode {

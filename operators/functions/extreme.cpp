@@ -18,8 +18,10 @@ using runtime::VectorPtr;
 
 template <typename T>
 bool Below(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, StringRef>) return a.Compare(b) < 0;
-  else return a < b;
+  if constexpr (std::is_same_v<T, StringRef>)
+    return a.Compare(b) < 0;
+  else
+    return a < b;
 }
 
 template <typename T, bool kGreatest>
@@ -55,18 +57,28 @@ class ExtremeKernel final : public Kernel {
 template <bool kGreatest>
 std::unique_ptr<Kernel> Make(PhysicalType type) {
   switch (type) {
-    case PhysicalType::kBool: return std::make_unique<ExtremeKernel<uint8_t, kGreatest>>(type);
-    case PhysicalType::kInt8: return std::make_unique<ExtremeKernel<int8_t, kGreatest>>(type);
-    case PhysicalType::kInt16: return std::make_unique<ExtremeKernel<int16_t, kGreatest>>(type);
-    case PhysicalType::kInt32: return std::make_unique<ExtremeKernel<int32_t, kGreatest>>(type);
-    case PhysicalType::kInt64: return std::make_unique<ExtremeKernel<int64_t, kGreatest>>(type);
-    case PhysicalType::kInt128: return std::make_unique<ExtremeKernel<Int128, kGreatest>>(type);
-    case PhysicalType::kFloat: return std::make_unique<ExtremeKernel<float, kGreatest>>(type);
-    case PhysicalType::kDouble: return std::make_unique<ExtremeKernel<double, kGreatest>>(type);
-    case PhysicalType::kString: return std::make_unique<ExtremeKernel<StringRef, kGreatest>>(type);
+    case PhysicalType::kBool:
+      return std::make_unique<ExtremeKernel<uint8_t, kGreatest>>(type);
+    case PhysicalType::kInt8:
+      return std::make_unique<ExtremeKernel<int8_t, kGreatest>>(type);
+    case PhysicalType::kInt16:
+      return std::make_unique<ExtremeKernel<int16_t, kGreatest>>(type);
+    case PhysicalType::kInt32:
+      return std::make_unique<ExtremeKernel<int32_t, kGreatest>>(type);
+    case PhysicalType::kInt64:
+      return std::make_unique<ExtremeKernel<int64_t, kGreatest>>(type);
+    case PhysicalType::kInt128:
+      return std::make_unique<ExtremeKernel<Int128, kGreatest>>(type);
+    case PhysicalType::kFloat:
+      return std::make_unique<ExtremeKernel<float, kGreatest>>(type);
+    case PhysicalType::kDouble:
+      return std::make_unique<ExtremeKernel<double, kGreatest>>(type);
+    case PhysicalType::kString:
+      return std::make_unique<ExtremeKernel<StringRef, kGreatest>>(type);
     case PhysicalType::kTimestamp:
       return std::make_unique<ExtremeKernel<runtime::TimestampNanos, kGreatest>>(type);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

@@ -14,10 +14,10 @@ namespace {
 
 using Family = std::span<const FunctionEntry> (*)();
 constexpr Family kFamilies[] = {
-    ArithmeticFunctions, CastFunctions,   ComparisonFunctions, ConditionalFunctions,
-    DateFormatFunctions, DateTimeFunctions, DecimalFunctions,  LogicFunctions,
-    EncodingFunctions,   ExtremeFunctions, NestedFunctions,    NumericFunctions,
-    PatternFunctions,    SearchFunctions,  StringFunctions,    TemporalArithmeticFunctions,
+    ArithmeticFunctions, CastFunctions,     ComparisonFunctions, ConditionalFunctions,
+    DateFormatFunctions, DateTimeFunctions, DecimalFunctions,    LogicFunctions,
+    EncodingFunctions,   ExtremeFunctions,  NestedFunctions,     NumericFunctions,
+    PatternFunctions,    SearchFunctions,   StringFunctions,     TemporalArithmeticFunctions,
 };
 
 }  // namespace

@@ -84,11 +84,16 @@ bool LikePattern::MatchesAt(std::string_view piece, std::string_view text, size_
 
 bool LikePattern::Matches(std::string_view text) const {
   switch (shape_) {
-    case Shape::kExact: return text == literal_;
-    case Shape::kPrefix: return text.starts_with(literal_);
-    case Shape::kSuffix: return text.ends_with(literal_);
-    case Shape::kContains: return text.find(literal_) != std::string_view::npos;
-    case Shape::kGeneral: break;
+    case Shape::kExact:
+      return text == literal_;
+    case Shape::kPrefix:
+      return text.starts_with(literal_);
+    case Shape::kSuffix:
+      return text.ends_with(literal_);
+    case Shape::kContains:
+      return text.find(literal_) != std::string_view::npos;
+    case Shape::kGeneral:
+      break;
   }
   size_t end = 0;
   if (!MatchesAt(pieces_[0], text, &end)) return false;

@@ -8,8 +8,8 @@
 
 namespace millrace::operators {
 
-// A LIKE pattern: % is any text, _ any code point, taken literally behind `escape`. The common shapes
-// (no wildcard, %x, x%, %x%) are compared as bytes.
+// A LIKE pattern: % is any text, _ any code point, taken literally behind `escape`. The common
+// shapes (no wildcard, %x, x%, %x%) are compared as bytes.
 class LikePattern {
  public:
   // escape: one code point, or empty for none.

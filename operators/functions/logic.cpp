@@ -52,12 +52,14 @@ class TestKernel final : public Kernel {
   Result<VectorPtr> Evaluate(const EvaluationContext& context, const RowSet& rows,
                              std::span<const VectorPtr> arguments) override {
     const Vector& argument = *arguments[0];
-    auto vector = MakeFlat(*context.pool, PhysicalType::kBool, RowSet::All(rows.length), BufferPtr());
+    auto vector =
+        MakeFlat(*context.pool, PhysicalType::kBool, RowSet::All(rows.length), BufferPtr());
     uint8_t* __restrict to = MutableValues<uint8_t>(*vector);
     const int32_t n = rows.length;
     if (argument.encoding() == Encoding::kConstant) {
       bool is = !argument.IsNull(0);
-      if (kTest != Test::kValid) is = is && (argument.values<uint8_t>()[0] != 0) == (kTest == Test::kTrue);
+      if (kTest != Test::kValid)
+        is = is && (argument.values<uint8_t>()[0] != 0) == (kTest == Test::kTrue);
       std::memset(to, is != kNegated, static_cast<size_t>(n));
       return VectorPtr(std::move(vector));
     }

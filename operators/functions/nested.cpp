@@ -86,7 +86,8 @@ Result<BoundCall> BindRow(const CallShape& call) {
   if (call.type.kind() != TypeKind::kRow || call.type.children().size() != call.operands.size()) {
     return bound;
   }
-  for (const runtime::Field& field : call.type.children()) bound.operand_types.push_back(field.type);
+  for (const runtime::Field& field : call.type.children())
+    bound.operand_types.push_back(field.type);
   bound.kernel = std::make_unique<RowKernel>(call.type);
   bound.strict = false;
   return bound;
@@ -96,17 +97,26 @@ bool SameValue(const Vector& a, int32_t row_a, const Vector& b, int32_t row_b) {
   if (a.IsNull(row_a) || b.IsNull(row_b)) return a.IsNull(row_a) && b.IsNull(row_b);
   switch (a.physical()) {
     case PhysicalType::kBool:
-    case PhysicalType::kInt8: return a.At<int8_t>(row_a) == b.At<int8_t>(row_b);
-    case PhysicalType::kInt16: return a.At<int16_t>(row_a) == b.At<int16_t>(row_b);
-    case PhysicalType::kInt32: return a.At<int32_t>(row_a) == b.At<int32_t>(row_b);
-    case PhysicalType::kInt64: return a.At<int64_t>(row_a) == b.At<int64_t>(row_b);
-    case PhysicalType::kInt128: return a.At<runtime::Int128>(row_a) == b.At<runtime::Int128>(row_b);
-    case PhysicalType::kFloat: return a.At<float>(row_a) == b.At<float>(row_b);
-    case PhysicalType::kDouble: return a.At<double>(row_a) == b.At<double>(row_b);
-    case PhysicalType::kString: return a.At<runtime::StringRef>(row_a) == b.At<runtime::StringRef>(row_b);
+    case PhysicalType::kInt8:
+      return a.At<int8_t>(row_a) == b.At<int8_t>(row_b);
+    case PhysicalType::kInt16:
+      return a.At<int16_t>(row_a) == b.At<int16_t>(row_b);
+    case PhysicalType::kInt32:
+      return a.At<int32_t>(row_a) == b.At<int32_t>(row_b);
+    case PhysicalType::kInt64:
+      return a.At<int64_t>(row_a) == b.At<int64_t>(row_b);
+    case PhysicalType::kInt128:
+      return a.At<runtime::Int128>(row_a) == b.At<runtime::Int128>(row_b);
+    case PhysicalType::kFloat:
+      return a.At<float>(row_a) == b.At<float>(row_b);
+    case PhysicalType::kDouble:
+      return a.At<double>(row_a) == b.At<double>(row_b);
+    case PhysicalType::kString:
+      return a.At<runtime::StringRef>(row_a) == b.At<runtime::StringRef>(row_b);
     case PhysicalType::kTimestamp:
       return a.At<runtime::TimestampNanos>(row_a) == b.At<runtime::TimestampNanos>(row_b);
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -167,8 +177,8 @@ Result<BoundCall> BindItem(const CallShape& call) {
   } else {
     return bound;
   }
-  bound.kernel = std::make_unique<ItemKernel>(call.type.AsNullable(),
-                                              container.kind() == TypeKind::kMap);
+  bound.kernel =
+      std::make_unique<ItemKernel>(call.type.AsNullable(), container.kind() == TypeKind::kMap);
   bound.strict = false;
   bound.costly = true;
   return bound;

@@ -12,20 +12,28 @@ inline bool IsPrimitiveNumber(runtime::TypeKind kind) {
 // Decimal digits and scale that an integer type needs as a DECIMAL.
 inline int DigitsOf(runtime::TypeKind kind) {
   switch (kind) {
-    case runtime::TypeKind::kTinyInt: return 3;
-    case runtime::TypeKind::kSmallInt: return 5;
-    case runtime::TypeKind::kInt: return 10;
-    default: return 19;
+    case runtime::TypeKind::kTinyInt:
+      return 3;
+    case runtime::TypeKind::kSmallInt:
+      return 5;
+    case runtime::TypeKind::kInt:
+      return 10;
+    default:
+      return 19;
   }
 }
 
 // The value of a constant of an integer type.
 inline int64_t ConstantInteger(const runtime::Vector& constant) {
   switch (constant.physical()) {
-    case runtime::PhysicalType::kInt8: return constant.values<int8_t>()[0];
-    case runtime::PhysicalType::kInt16: return constant.values<int16_t>()[0];
-    case runtime::PhysicalType::kInt32: return constant.values<int32_t>()[0];
-    default: return constant.values<int64_t>()[0];
+    case runtime::PhysicalType::kInt8:
+      return constant.values<int8_t>()[0];
+    case runtime::PhysicalType::kInt16:
+      return constant.values<int16_t>()[0];
+    case runtime::PhysicalType::kInt32:
+      return constant.values<int32_t>()[0];
+    default:
+      return constant.values<int64_t>()[0];
   }
 }
 

@@ -25,7 +25,8 @@ struct Absolute {
   void call(T& result, T value) {
     if constexpr (std::is_floating_point_v<T>) result = std::fabs(value);
     // Unsigned, so that the least value stays itself as in Java.
-    else result = value < 0 ? static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(value)) : value;
+    else
+      result = value < 0 ? static_cast<T>(0 - static_cast<std::make_unsigned_t<T>>(value)) : value;
   }
 };
 struct AbsoluteDecimal {
@@ -38,8 +39,10 @@ template <typename T>
 struct Sign {
   static constexpr bool kCostly = false;
   void call(T& result, T value) {
-    if constexpr (std::is_floating_point_v<T>) result = value > 0 ? 1 : value < 0 ? -1 : value;
-    else result = static_cast<T>(value > 0 ? 1 : value < 0 ? -1 : 0);
+    if constexpr (std::is_floating_point_v<T>)
+      result = value > 0 ? 1 : value < 0 ? -1 : value;
+    else
+      result = static_cast<T>(value > 0 ? 1 : value < 0 ? -1 : 0);
   }
 };
 struct SignDecimal {
@@ -56,11 +59,15 @@ struct SignDecimal {
 
 struct Ceil {
   template <typename T>
-  static T Apply(T value) { return std::ceil(value); }
+  static T Apply(T value) {
+    return std::ceil(value);
+  }
 };
 struct Floor {
   template <typename T>
-  static T Apply(T value) { return std::floor(value); }
+  static T Apply(T value) {
+    return std::floor(value);
+  }
 };
 template <typename Operation>
 Result<BoundCall> BindRounding(const CallShape& call) {
@@ -70,9 +77,11 @@ Result<BoundCall> BindRounding(const CallShape& call) {
   if (call.operands[0].type.is_integer()) {
     bound.kernel = std::make_unique<SameValues>();
   } else if (kind == TypeKind::kFloat) {
-    bound.kernel = std::make_unique<DenseUnary<Operation, float, float>>(runtime::PhysicalType::kFloat);
+    bound.kernel =
+        std::make_unique<DenseUnary<Operation, float, float>>(runtime::PhysicalType::kFloat);
   } else if (kind == TypeKind::kDouble) {
-    bound.kernel = std::make_unique<DenseUnary<Operation, double, double>>(runtime::PhysicalType::kDouble);
+    bound.kernel =
+        std::make_unique<DenseUnary<Operation, double, double>>(runtime::PhysicalType::kDouble);
   }
   return bound;
 }
@@ -94,7 +103,8 @@ struct RoundDecimalToWhole {
   }
 };
 
-// ROUND and TRUNCATE of DECIMAL to `digits`, which may be negative; the result's scale is the plan's.
+// ROUND and TRUNCATE of DECIMAL to `digits`, which may be negative; the result's scale is the
+// plan's.
 template <bool kTruncate>
 struct RoundDecimal {
   int from_scale = 0;
@@ -217,7 +227,9 @@ struct Atan2 {
   void call(double& result, double y, double x) { result = std::atan2(y, x); }
 };
 struct LogBase {
-  void call(double& result, double base, double value) { result = std::log(value) / std::log(base); }
+  void call(double& result, double base, double value) {
+    result = std::log(value) / std::log(base);
+  }
 };
 double Log2(double value) { return std::log(value) / std::log(2.0); }
 

@@ -3,7 +3,8 @@
 #include "operators/functions/regular_expression.h"
 #include "operators/functions/scalar_function.h"
 
-// LIKE, SIMILAR TO and the REGEXP functions. A pattern is compiled once as long as it stays the same.
+// LIKE, SIMILAR TO and the REGEXP functions. A pattern is compiled once as long as it stays the
+// same.
 
 namespace millrace::operators {
 namespace {
@@ -16,7 +17,8 @@ struct LikeEscape {
   std::string known_escape;
   bool compiled = false;
   LikePattern pattern;
-  Outcome call(bool& result, std::string_view text, std::string_view like, std::string_view escape) {
+  Outcome call(bool& result, std::string_view text, std::string_view like,
+               std::string_view escape) {
     if (!compiled || like != known || escape != known_escape) {
       Result<LikePattern> fresh = LikePattern::Compile(like, escape);
       if (!fresh.ok()) return Outcome::kError;

@@ -31,14 +31,15 @@ Result<RegularExpression> RegularExpression::Compile(std::string_view pattern) {
   int error = 0;
   PCRE2_SIZE at = 0;
   // Java: $ matches before a final line end, \w and \d are ASCII: PCRE2's defaults without UCP.
-  expression.compiled_->code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                    PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALLOW_EMPTY_CLASS, &error, &at, nullptr);
+  expression.compiled_->code = pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_ALLOW_EMPTY_CLASS, &error, &at, nullptr);
   if (expression.compiled_->code == nullptr) {
     PCRE2_UCHAR message[160];
     pcre2_get_error_message(error, message, sizeof message);
-    return Status::User("regular expression '" + std::string(pattern) + "': " +
-                        reinterpret_cast<const char*>(message) + " near index " + std::to_string(at));
+    return Status::User("regular expression '" + std::string(pattern) +
+                        "': " + reinterpret_cast<const char*>(message) + " near index " +
+                        std::to_string(at));
   }
   pcre2_jit_compile(expression.compiled_->code, PCRE2_JIT_COMPLETE);
   expression.compiled_->data =
@@ -108,8 +109,12 @@ Result<std::string> RegularExpression::FromSimilar(std::string_view pattern,
       continue;
     }
     switch (c) {
-      case '_': regex.push_back('.'); break;
-      case '%': regex.append("(?s:.*)"); break;
+      case '_':
+        regex.push_back('.');
+        break;
+      case '%':
+        regex.append("(?s:.*)");
+        break;
       case '[':
         regex.push_back('[');
         inside_class = true;
@@ -121,10 +126,12 @@ Result<std::string> RegularExpression::FromSimilar(std::string_view pattern,
         regex.push_back('\\');
         regex.push_back(c);
         break;
-      default: regex.push_back(c);
+      default:
+        regex.push_back(c);
     }
   }
-  if (inside_class) return Status::User("Invalid regular expression: '" + std::string(pattern) + "'");
+  if (inside_class)
+    return Status::User("Invalid regular expression: '" + std::string(pattern) + "'");
   return regex + ")\\z";
 }
 

@@ -14,7 +14,8 @@ class RegularExpression {
  public:
   static runtime::Result<RegularExpression> Compile(std::string_view pattern);
   // Calcite's SIMILAR TO as a regular expression of the whole text.
-  static runtime::Result<std::string> FromSimilar(std::string_view pattern, std::string_view escape);
+  static runtime::Result<std::string> FromSimilar(std::string_view pattern,
+                                                  std::string_view escape);
 
   RegularExpression();
   ~RegularExpression();

@@ -16,16 +16,17 @@
 // A scalar function is a struct with
 //   void call(R& result, A... arguments)      never NULL, never fails
 //   bool call(...)                            false: the result is NULL
-//   Outcome call(...)                         kError: the job fails with what explain(arguments...) says
+//   Outcome call(...)                         kError: the job fails with what explain(arguments...)
+//   says
 // and optionally
 //   Status prepare(const CallShape& call)     once: constants, precisions, patterns
 //   void begin(const EvaluationContext&)      once a batch
 //   static constexpr bool kCostly = false     computed for all rows rather than the asked ones
 //   static constexpr bool kPerBatch = true    depends on the batch's context (CURRENT_TIMESTAMP)
 //   static constexpr bool kDeterministic = false
-// Its row in a table is {"NAME", "(STRING) -> STRING", BindScalar<Struct>}. BindScalar loops over rows,
-// handles NULLs (an argument taken as std::optional sees them itself), constants and dictionaries, and
-// casts narrower numbers to what `call` takes.
+// Its row in a table is {"NAME", "(STRING) -> STRING", BindScalar<Struct>}. BindScalar loops over
+// rows, handles NULLs (an argument taken as std::optional sees them itself), constants and
+// dictionaries, and casts narrower numbers to what `call` takes.
 
 namespace millrace::operators {
 
@@ -288,8 +289,8 @@ class ScalarKernel : public Kernel {
     constexpr bool kStrict = !(false || ... || scalar::Unwrap<A>::kOptional);
     runtime::BufferPtr validity;
     if constexpr (kStrict) validity = CombineValidity(*context.pool, arguments, rows.length);
-    auto vector = std::make_shared<runtime::Vector>(type_.physical(), runtime::Encoding::kFlat,
-                                                    rows.length);
+    auto vector =
+        std::make_shared<runtime::Vector>(type_.physical(), runtime::Encoding::kFlat, rows.length);
     runtime::BufferPtr values =
         runtime::AllocateValues(*context.pool, type_.physical(), rows.length);
     // Rows that are skipped must hold valid values too.
@@ -328,7 +329,9 @@ class ScalarKernel : public Kernel {
       }
       ClearBit(own_words, row);
     });
-    if constexpr (requires { function_.explain(scalar::ReadArgument<A>(std::get<I>(readers), 0)...); }) {
+    if constexpr (requires {
+                    function_.explain(scalar::ReadArgument<A>(std::get<I>(readers), 0)...);
+                  }) {
       if (failed_row >= 0) {
         return runtime::Status::User(
             function_.explain(scalar::ReadArgument<A>(std::get<I>(readers), failed_row)...));
@@ -388,9 +391,9 @@ class ScalarKernel : public Kernel {
 namespace scalar {
 
 template <typename... A, size_t... I>
-bool AcceptsAll(const CallShape& call, [[maybe_unused]] std::vector<LogicalType>* casts, std::index_sequence<I...>) {
-  return (true && ... &&
-          Accepts<typename Unwrap<A>::type>(call.operands[I].type, &(*casts)[I]));
+bool AcceptsAll(const CallShape& call, [[maybe_unused]] std::vector<LogicalType>* casts,
+                std::index_sequence<I...>) {
+  return (true && ... && Accepts<typename Unwrap<A>::type>(call.operands[I].type, &(*casts)[I]));
 }
 
 template <typename F, typename R, typename... A>

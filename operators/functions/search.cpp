@@ -34,8 +34,10 @@ struct Range {
 
 template <typename T>
 bool LessThan(const T& a, const T& b) {
-  if constexpr (std::is_same_v<T, StringRef>) return a.Compare(b) < 0;
-  else return a < b;
+  if constexpr (std::is_same_v<T, StringRef>)
+    return a.Compare(b) < 0;
+  else
+    return a < b;
 }
 
 template <typename T>
@@ -87,8 +89,8 @@ class SearchKernel final : public Kernel {
 
  private:
   static bool Inside(const Range<T>& range, const T& value) {
-    if (range.has_lower && (LessThan(value, range.lower) ||
-                            (!range.lower_closed && !LessThan(range.lower, value)))) {
+    if (range.has_lower &&
+        (LessThan(value, range.lower) || (!range.lower_closed && !LessThan(range.lower, value)))) {
       return false;
     }
     return !range.has_upper || LessThan(value, range.upper) ||
@@ -117,18 +119,28 @@ class SearchKernel final : public Kernel {
 
 std::unique_ptr<Kernel> MakeSearch(PhysicalType type, std::shared_ptr<const SearchRanges> ranges) {
   switch (type) {
-    case PhysicalType::kBool: return std::make_unique<SearchKernel<uint8_t>>(std::move(ranges));
-    case PhysicalType::kInt8: return std::make_unique<SearchKernel<int8_t>>(std::move(ranges));
-    case PhysicalType::kInt16: return std::make_unique<SearchKernel<int16_t>>(std::move(ranges));
-    case PhysicalType::kInt32: return std::make_unique<SearchKernel<int32_t>>(std::move(ranges));
-    case PhysicalType::kInt64: return std::make_unique<SearchKernel<int64_t>>(std::move(ranges));
-    case PhysicalType::kInt128: return std::make_unique<SearchKernel<runtime::Int128>>(std::move(ranges));
-    case PhysicalType::kFloat: return std::make_unique<SearchKernel<float>>(std::move(ranges));
-    case PhysicalType::kDouble: return std::make_unique<SearchKernel<double>>(std::move(ranges));
-    case PhysicalType::kString: return std::make_unique<SearchKernel<StringRef>>(std::move(ranges));
+    case PhysicalType::kBool:
+      return std::make_unique<SearchKernel<uint8_t>>(std::move(ranges));
+    case PhysicalType::kInt8:
+      return std::make_unique<SearchKernel<int8_t>>(std::move(ranges));
+    case PhysicalType::kInt16:
+      return std::make_unique<SearchKernel<int16_t>>(std::move(ranges));
+    case PhysicalType::kInt32:
+      return std::make_unique<SearchKernel<int32_t>>(std::move(ranges));
+    case PhysicalType::kInt64:
+      return std::make_unique<SearchKernel<int64_t>>(std::move(ranges));
+    case PhysicalType::kInt128:
+      return std::make_unique<SearchKernel<runtime::Int128>>(std::move(ranges));
+    case PhysicalType::kFloat:
+      return std::make_unique<SearchKernel<float>>(std::move(ranges));
+    case PhysicalType::kDouble:
+      return std::make_unique<SearchKernel<double>>(std::move(ranges));
+    case PhysicalType::kString:
+      return std::make_unique<SearchKernel<StringRef>>(std::move(ranges));
     case PhysicalType::kTimestamp:
       return std::make_unique<SearchKernel<runtime::TimestampNanos>>(std::move(ranges));
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 

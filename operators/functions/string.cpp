@@ -84,7 +84,9 @@ struct Trim {
   Side side = Side::kBoth;
   Status prepare(const CallShape& call) {
     const std::string& symbol = call.operands[0].symbol;
-    side = symbol == "LEADING" ? Side::kLeading : symbol == "TRAILING" ? Side::kTrailing : Side::kBoth;
+    side = symbol == "LEADING"    ? Side::kLeading
+           : symbol == "TRAILING" ? Side::kTrailing
+                                  : Side::kBoth;
     return Status::Ok();
   }
   void call(StringResult& result, std::string_view, std::string_view set, std::string_view text) {
@@ -168,7 +170,8 @@ struct CharLength {
 };
 
 struct Replace {
-  void call(StringResult& result, std::string_view text, std::string_view part, std::string_view by) {
+  void call(StringResult& result, std::string_view text, std::string_view part,
+            std::string_view by) {
     if (!part.empty() && text.find(part) == std::string_view::npos) {
       result.Refer(text);
       return;
@@ -184,7 +187,8 @@ struct Replace {
       return;
     }
     size_t at = 0;
-    for (size_t next; (next = text.find(part, at)) != std::string_view::npos; at = next + part.size()) {
+    for (size_t next; (next = text.find(part, at)) != std::string_view::npos;
+         at = next + part.size()) {
       to.append(text.substr(at, next - at)).append(by);
     }
     to.append(text.substr(at));
@@ -248,7 +252,8 @@ struct Pad {
 };
 
 struct SplitIndex {
-  bool call(StringResult& result, std::string_view text, std::string_view separator, int32_t index) {
+  bool call(StringResult& result, std::string_view text, std::string_view separator,
+            int32_t index) {
     if (index < 0 || text.empty()) return false;
     if (separator.empty()) separator = " ";  // StringUtils splits at whitespace then
     for (; index > 0; --index) {
@@ -312,7 +317,9 @@ struct EndsWith {
   }
 };
 struct StartsWithBytes {
-  void call(bool& result, Binary text, Binary start) { result = text.bytes.starts_with(start.bytes); }
+  void call(bool& result, Binary text, Binary start) {
+    result = text.bytes.starts_with(start.bytes);
+  }
 };
 struct EndsWithBytes {
   void call(bool& result, Binary text, Binary end) { result = text.bytes.ends_with(end.bytes); }
@@ -320,7 +327,8 @@ struct EndsWithBytes {
 
 // Each code point of `from` becomes the one at its place in `to`, or is dropped.
 struct Translate {
-  void call(StringResult& result, std::string_view text, std::string_view from, std::string_view by) {
+  void call(StringResult& result, std::string_view text, std::string_view from,
+            std::string_view by) {
     std::string& to = result.Writer();
     for (size_t i = 0; i < text.size();) {
       const std::string_view point = text.substr(i, Utf8Width(text[i]));
@@ -390,7 +398,8 @@ Result<BoundCall> BindConcat(const CallShape& call) {
   for (const OperandShape& operand : call.operands) {
     if (strings ? !operand.type.is_string() : !operand.type.is_binary()) return bound;
   }
-  if (kWithSeparator && call.operands[0].constant != nullptr && call.operands[0].constant->IsNull(0)) {
+  if (kWithSeparator && call.operands[0].constant != nullptr &&
+      call.operands[0].constant->IsNull(0)) {
     return bound;
   }
   bound.kernel = std::make_unique<ConcatKernel>(call.type, kWithSeparator);

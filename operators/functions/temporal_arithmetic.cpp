@@ -57,7 +57,9 @@ struct MonthsMonths {
 };
 template <int kSign>
 struct MillisecondsMilliseconds {
-  void call(Milliseconds& result, Milliseconds a, Milliseconds b) { result.ms = a.ms + kSign * b.ms; }
+  void call(Milliseconds& result, Milliseconds a, Milliseconds b) {
+    result.ms = a.ms + kSign * b.ms;
+  }
 };
 
 struct IntervalPlusDate {
@@ -153,19 +155,21 @@ Result<BoundCall> BindMs(const CallShape& call) {
   return bound;
 }
 
-#define SUM(NAME, SIGN)                                                                         \
-  {NAME, "(TIMESTAMP, INTERVAL DAY) -> TIMESTAMP", BindMs<SIGN>},                               \
+#define SUM(NAME, SIGN)                                                                          \
+  {NAME, "(TIMESTAMP, INTERVAL DAY) -> TIMESTAMP", BindMs<SIGN>},                                \
       {NAME, "(TIMESTAMP, INTERVAL DAY) -> TIMESTAMP", BindScalar<TimestampMilliseconds<SIGN>>}, \
-      {NAME, "(TIMESTAMP, INTERVAL MONTH) -> TIMESTAMP", BindScalar<TimestampMonths<SIGN>>},    \
-      {NAME, "(DATE, INTERVAL MONTH) -> DATE", BindTo<DateMonths<SIGN>, TypeKind::kDate>},      \
-      {NAME, "(DATE, INTERVAL DAY) -> DATE", BindTo<DateMilliseconds<SIGN>, TypeKind::kDate>},  \
-      {NAME, "(DATE, INTERVAL DAY) -> TIMESTAMP",                                               \
-       BindTo<DateToTimestamp<SIGN>, TypeKind::kTimestamp>},                                    \
-      {NAME, "(TIME, INTERVAL DAY) -> TIME", BindScalar<TimeMilliseconds<SIGN>>},               \
-      {NAME, "(INTERVAL MONTH, INTERVAL MONTH) -> INTERVAL MONTH",                              \
-       BindScalar<MonthsMonths<SIGN>>},                                                         \
-      {NAME, "(INTERVAL DAY, INTERVAL DAY) -> INTERVAL DAY",                                    \
-       BindScalar<MillisecondsMilliseconds<SIGN>>}
+      {NAME, "(TIMESTAMP, INTERVAL MONTH) -> TIMESTAMP", BindScalar<TimestampMonths<SIGN>>},     \
+      {NAME, "(DATE, INTERVAL MONTH) -> DATE", BindTo<DateMonths<SIGN>, TypeKind::kDate>},       \
+      {NAME, "(DATE, INTERVAL DAY) -> DATE", BindTo<DateMilliseconds<SIGN>, TypeKind::kDate>},   \
+      {NAME, "(DATE, INTERVAL DAY) -> TIMESTAMP",                                                \
+       BindTo<DateToTimestamp<SIGN>, TypeKind::kTimestamp>},                                     \
+      {NAME, "(TIME, INTERVAL DAY) -> TIME", BindScalar<TimeMilliseconds<SIGN>>},                \
+      {NAME, "(INTERVAL MONTH, INTERVAL MONTH) -> INTERVAL MONTH",                               \
+       BindScalar<MonthsMonths<SIGN>>},                                                          \
+  {                                                                                              \
+    NAME, "(INTERVAL DAY, INTERVAL DAY) -> INTERVAL DAY",                                        \
+        BindScalar<MillisecondsMilliseconds<SIGN>>                                               \
+  }
 
 constexpr FunctionEntry kEntries[] = {
     SUM("+", 1),

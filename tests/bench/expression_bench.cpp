@@ -41,7 +41,10 @@ json Number(int64_t value) {
   return {{"kind", "LITERAL"}, {"value", value}, {"type", "BIGINT NOT NULL"}};
 }
 json Call(const char* name, const char* type, std::vector<json> operands) {
-  return {{"kind", "CALL"}, {"internalName", std::string("$") + name + "$1"}, {"operands", operands}, {"type", type}};
+  return {{"kind", "CALL"},
+          {"internalName", std::string("$") + name + "$1"},
+          {"operands", operands},
+          {"type", type}};
 }
 
 // What a row of the projection is, computed plainly: the checksum must be the same.
@@ -120,7 +123,8 @@ int main(int argc, char** argv) {
         int64_t sum = 0;
         for (int32_t i = 0; i < output.num_rows(); ++i) {
           const int32_t row = output.selection()[i];
-          const bool valid = !vector.may_have_nulls() || (vector.validity()[row >> 6] >> (row & 63) & 1);
+          const bool valid =
+              !vector.may_have_nulls() || (vector.validity()[row >> 6] >> (row & 63) & 1);
           sum += values[row] & -static_cast<int64_t>(valid);
         }
         got->sum += sum;
@@ -150,8 +154,12 @@ int main(int argc, char** argv) {
     std::sort(rates.begin(), rates.end());
     const double median = rates[rates.size() / 2];
     const std::string name = touch ? "expression.calc.touch" : "expression.calc";
-    std::printf("%-24s %8.1f M rows/s/core  (%.2f ns a row)\n", name.c_str(), median / 1e6, 1e9 / median);
-    report.push_back({{"name", name}, {"value", median / 1e6}, {"unit", "M rows/s/core"}, {"floor", touch ? 150 : 200}});
+    std::printf("%-24s %8.1f M rows/s/core  (%.2f ns a row)\n", name.c_str(), median / 1e6,
+                1e9 / median);
+    report.push_back({{"name", name},
+                      {"value", median / 1e6},
+                      {"unit", "M rows/s/core"},
+                      {"floor", touch ? 150 : 200}});
   }
   if (json_file != nullptr) std::ofstream(json_file) << report.dump(2) << "\n";
   return 0;

@@ -1,6 +1,7 @@
+#include "operators/calc.h"
+
 #include <catch2/catch.hpp>
 
-#include "operators/calc.h"
 #include "operators/drop_update_before.h"
 #include "tests/harness/operator_driver.h"
 #include "tests/operators/expression_fixture.h"
@@ -42,15 +43,16 @@ TEST_CASE("calc filters and projects, whatever the batches") {
                             options);
       driver.Process({"+I[1, one]", "-U[2, two]", "+U[3, a string of more than twelve bytes]",
                       "-D[null, four]", "+I[5, null]"});
-      CHECK(driver.changelog() == Strings{"-U[TWO, 4]", "+U[A STRING OF MORE THAN TWELVE BYTES, 6]",
-                                          "+I[null, 10]"});
+      CHECK(driver.changelog() ==
+            Strings{"-U[TWO, 4]", "+U[A STRING OF MORE THAN TWELVE BYTES, 6]", "+I[null, 10]"});
     }
   }
 }
 
 TEST_CASE("calc works on copies when few rows are left") {
-  const json config = {{"projection", {Call("*", "BIGINT", {kA, Literal("BIGINT NOT NULL", 2)}), kB}},
-                       {"condition", Call("=", "BOOLEAN", {kA, Literal("BIGINT NOT NULL", 77)})}};
+  const json config = {
+      {"projection", {Call("*", "BIGINT", {kA, Literal("BIGINT NOT NULL", 2)}), kB}},
+      {"condition", Call("=", "BOOLEAN", {kA, Literal("BIGINT NOT NULL", 77)})}};
   OperatorDriver driver(Calc::Make, Spec(config, "a BIGINT, b STRING", "x BIGINT, y STRING"), {});
   Strings rows;
   for (int i = 0; i < 200; ++i) {
@@ -64,7 +66,8 @@ TEST_CASE("calc works on copies when few rows are left") {
 }
 
 TEST_CASE("calc refuses what it can't compute before anything runs") {
-  const json config = {{"projection", {Call("SOUNDEX", "VARCHAR(4)", {kB})}}, {"condition", nullptr}};
+  const json config = {{"projection", {Call("SOUNDEX", "VARCHAR(4)", {kB})}},
+                       {"condition", nullptr}};
   auto made = Calc::Make(Spec(config, "a BIGINT, b STRING", "x STRING"), {});
   REQUIRE(!made.ok());
   CHECK(made.status().message().find("SOUNDEX") != std::string::npos);

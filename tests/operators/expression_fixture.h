@@ -23,7 +23,10 @@ inline json Literal(const std::string& type, json value) {
   return {{"kind", "LITERAL"}, {"value", std::move(value)}, {"type", type}};
 }
 inline json Call(const std::string& name, const std::string& type, std::vector<json> operands) {
-  return {{"kind", "CALL"}, {"internalName", "$" + name + "$1"}, {"operands", operands}, {"type", type}};
+  return {{"kind", "CALL"},
+          {"internalName", "$" + name + "$1"},
+          {"operands", operands},
+          {"type", type}};
 }
 inline json Cast(const json& value, const std::string& type) { return Call("CAST", type, {value}); }
 

@@ -3,13 +3,15 @@
 #include "tests/operators/expression_fixture.h"
 
 using namespace millrace::operators::testing;  // NOLINT
-using millrace::operators::Evaluator;
 using millrace::operators::EvaluationContext;
+using millrace::operators::Evaluator;
 using Strings = std::vector<std::string>;
 
 namespace {
-const millrace::runtime::RowType kInput = {
-    {"a", Type("BIGINT")}, {"b", Type("BIGINT")}, {"c", Type("INT")}, {"s", Type("VARCHAR(2147483647)")}};
+const millrace::runtime::RowType kInput = {{"a", Type("BIGINT")},
+                                           {"b", Type("BIGINT")},
+                                           {"c", Type("INT")},
+                                           {"s", Type("VARCHAR(2147483647)")}};
 const std::vector<Row> kRows = {{"1", "2", "3", "x"},
                                 {"-5", "0", "7", "12"},
                                 {{}, "4", "1", {}},
@@ -55,7 +57,8 @@ TEST_CASE("three-valued logic") {
   CHECK(All(Call("OR", "BOOLEAN", {unknown, no})) == Strings{"true", "false", "null", "true"});
   CHECK(All(Call("NOT", "BOOLEAN", {unknown})) == Strings{"false", "true", "null", "false"});
   CHECK(All(Call("IS TRUE", "BOOLEAN", {unknown})) == Strings{"true", "false", "false", "true"});
-  CHECK(All(Call("IS NOT TRUE", "BOOLEAN", {unknown})) == Strings{"false", "true", "true", "false"});
+  CHECK(All(Call("IS NOT TRUE", "BOOLEAN", {unknown})) ==
+        Strings{"false", "true", "true", "false"});
   CHECK(All(Call("IS NULL", "BOOLEAN", {kA})) == Strings{"false", "false", "true", "false"});
 }
 
@@ -80,9 +83,9 @@ TEST_CASE("SEARCH finds points and ranges") {
 }
 
 TEST_CASE("filters keep the selected rows and their kinds") {
-  auto evaluator = Evaluator::Make(json::array({kB, Call("+", "BIGINT", {kA, kB})}).dump(),
-                                   Call(">", "BOOLEAN", {kB, Literal("BIGINT NOT NULL", 0)}).dump(),
-                                   kInput, {});
+  auto evaluator =
+      Evaluator::Make(json::array({kB, Call("+", "BIGINT", {kA, kB})}).dump(),
+                      Call(">", "BOOLEAN", {kB, Literal("BIGINT NOT NULL", 0)}).dump(), kInput, {});
   REQUIRE(evaluator.ok());
   for (const Form form : {Form::kFlat, Form::kSelection}) {
     auto result = (*evaluator)->Project(EvaluationContext(), MakeBatch(kInput, kRows, form));
@@ -95,6 +98,7 @@ TEST_CASE("filters keep the selected rows and their kinds") {
 TEST_CASE("unknown functions are refused with what is near") {
   const Strings refused = Evaluate(Call("COALESC", "BIGINT", {kA, kB}), kInput, kRows);
   REQUIRE(refused.size() == 1);
-  CHECK(refused[0] == "?? function COALESC(BIGINT, BIGINT) is not supported; near it is COALESCE; "
-                      "in COALESC(a, b)");
+  CHECK(refused[0] ==
+        "?? function COALESC(BIGINT, BIGINT) is not supported; near it is COALESCE; "
+        "in COALESC(a, b)");
 }

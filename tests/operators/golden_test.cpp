@@ -1,6 +1,5 @@
-#include <catch2/catch.hpp>
-
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
@@ -95,7 +94,9 @@ TEST_CASE("expressions give what Flink gives") {
       Strings ours = Evaluate(test["rex"], type, rows, form, golden["zone"].get<std::string>());
       if (test.contains("error")) {
         const bool failed = ours.size() == 1 && ours[0].starts_with("!! ");
-        if (!failed) wrong.push_back(sql + ": got" + Join(ours) + ", Flink fails: " + test["error"].get<std::string>());
+        if (!failed)
+          wrong.push_back(sql + ": got" + Join(ours) +
+                          ", Flink fails: " + test["error"].get<std::string>());
         right += failed;
         continue;
       }

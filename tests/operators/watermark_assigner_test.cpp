@@ -1,6 +1,7 @@
+#include "operators/watermark_assigner.h"
+
 #include <catch2/catch.hpp>
 
-#include "operators/watermark_assigner.h"
 #include "tests/harness/operator_driver.h"
 #include "tests/operators/expression_fixture.h"
 
@@ -37,7 +38,9 @@ class Context : public millrace::runtime::OperatorContext {
   void SetProcessingTimer(int64_t time_ms) override {
     if (timer < 0 || time_ms < timer) timer = time_ms;
   }
-  std::function<void()> waker() override { return [] {}; }
+  std::function<void()> waker() override {
+    return [] {};
+  }
 
   int64_t now = 1000;
   int64_t timer = -1;
@@ -76,8 +79,8 @@ Strings Run(millrace::runtime::Operator& op, const BatchPtr& batch) {
     if (!output.empty()) {
       const BatchPtr emitted = output.Take();
       for (int32_t i = 0; i < emitted->num_rows(); ++i) {
-        out.push_back(std::to_string(
-            emitted->column(0).At<int64_t>(emitted->PhysicalRow(i)) / 1000));
+        out.push_back(
+            std::to_string(emitted->column(0).At<int64_t>(emitted->PhysicalRow(i)) / 1000));
       }
     }
     const auto watermark = op.NextWatermark();
@@ -157,8 +160,9 @@ TEST_CASE("idleness, the last watermark, NULL times") {
   CHECK(op->Idle() == std::optional<bool>(false));
   CHECK(op->ForwardWatermark(5) == kMinTimestamp);
   CHECK(op->ForwardWatermark(kMaxTimestamp) == kMaxTimestamp);
-  CHECK(Run(*op, MakeBatch(kType, {Row{std::nullopt}})) ==
-        Strings{"!! RowTime field should not be null, please convert it to a non-null long value."});
+  CHECK(
+      Run(*op, MakeBatch(kType, {Row{std::nullopt}})) ==
+      Strings{"!! RowTime field should not be null, please convert it to a non-null long value."});
 }
 
 TEST_CASE("a source's watermarks are the running maximum") {

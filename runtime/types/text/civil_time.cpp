@@ -8,9 +8,8 @@ int32_t DaysFromCivil(int64_t year, int32_t month, int32_t day) {
   year -= month <= 2;
   const int64_t era = FloorDiv(year, 400);
   const auto year_of_era = static_cast<uint32_t>(year - era * 400);
-  const uint32_t day_of_year =
-      (153 * static_cast<uint32_t>(month + (month > 2 ? -3 : 9)) + 2) / 5 +
-      static_cast<uint32_t>(day) - 1;
+  const uint32_t day_of_year = (153 * static_cast<uint32_t>(month + (month > 2 ? -3 : 9)) + 2) / 5 +
+                               static_cast<uint32_t>(day) - 1;
   const uint32_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
   return static_cast<int32_t>(era * 146097 + static_cast<int64_t>(day_of_era) - 719468);
 }
@@ -25,7 +24,8 @@ CivilDate CivilFromDays(int32_t days) {
       day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const uint32_t shifted_month = (5 * day_of_year + 2) / 153;
   const auto day = static_cast<int32_t>(day_of_year - (153 * shifted_month + 2) / 5 + 1);
-  const auto month = static_cast<int32_t>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
+  const auto month =
+      static_cast<int32_t>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
   return {static_cast<int32_t>(era * 400 + year_of_era + (month <= 2)), month, day};
 }
 

@@ -64,7 +64,8 @@ struct CivilTime {
 CivilTime CivilTimeFrom(TimestampNanos time);
 TimestampNanos TimestampFrom(const CivilTime& time);
 
-// Values of TIMESTAMP columns by precision: int64 ms up to 3, int64 us up to 6, else TimestampNanos.
+// Values of TIMESTAMP columns by precision: int64 ms up to 3, int64 us up to 6, else
+// TimestampNanos.
 inline TimestampNanos TimestampFromMicros(int64_t us) {
   const int64_t ms = FloorDiv(us, 1000);
   return {ms, static_cast<int32_t>(us - ms * 1000) * 1000};

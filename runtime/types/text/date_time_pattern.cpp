@@ -11,8 +11,8 @@ namespace {
 constexpr std::array<std::string_view, 12> kMonths = {
     "January", "February", "March",     "April",   "May",      "June",
     "July",    "August",   "September", "October", "November", "December"};
-constexpr std::array<std::string_view, 7> kDays = {
-    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
+constexpr std::array<std::string_view, 7> kDays = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                                   "Friday", "Saturday", "Sunday"};
 
 void AppendPadded(int64_t value, int width, std::string* to) {
   if (value < 0) {
@@ -80,10 +80,13 @@ bool DateTimePattern::IsNumeric(const Element& element) const {
     case 'x':
     case 'V':
     case 'O':
-    case 'B': return false;
+    case 'B':
+      return false;
     case 'M':
-    case 'L': return element.count <= 2;
-    default: return true;
+    case 'L':
+      return element.count <= 2;
+    default:
+      return true;
   }
 }
 
@@ -120,7 +123,8 @@ Result<DateTimePattern> DateTimePattern::Compile(std::string_view pattern, Diale
         }
       }
       if (end == pattern.size()) {
-        return Status::User("Pattern ends with an incomplete string literal: " + std::string(pattern));
+        return Status::User("Pattern ends with an incomplete string literal: " +
+                            std::string(pattern));
       }
       i = end + 1;
       continue;
@@ -157,8 +161,12 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
   for (const Element& element : elements_) {
     const int count = element.count;
     switch (element.letter) {
-      case 0: to->append(element.literal); break;
-      case 'G': to->append(time.date.year > 0 ? "AD" : "BC"); break;
+      case 0:
+        to->append(element.literal);
+        break;
+      case 'G':
+        to->append(time.date.year > 0 ? "AD" : "BC");
+        break;
       case 'u':
         if (simple) {
           AppendPadded(IsoDayOfWeek(days), count, to);
@@ -178,7 +186,9 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
         break;
       }
       case 'Q':
-      case 'q': AppendPadded((time.date.month + 2) / 3, count, to); break;
+      case 'q':
+        AppendPadded((time.date.month + 2) / 3, count, to);
+        break;
       case 'M':
       case 'L':
         if (count <= 2) {
@@ -187,16 +197,26 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
           AppendName(kMonths[static_cast<size_t>(time.date.month - 1)], count, to);
         }
         break;
-      case 'w': AppendPadded(UsWeek(days).week, count, to); break;
+      case 'w':
+        AppendPadded(UsWeek(days).week, count, to);
+        break;
       case 'W': {
         const int32_t first = days - time.date.day + 1;
         AppendPadded((time.date.day - 1 + SundayFirst(first) - 1) / 7 + 1, count, to);
         break;
       }
-      case 'd': AppendPadded(time.date.day, count, to); break;
-      case 'D': AppendPadded(days - DaysFromCivil(time.date.year, 1, 1) + 1, count, to); break;
-      case 'F': AppendPadded((time.date.day - 1) / 7 + 1, count, to); break;
-      case 'E': AppendName(kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)], count, to); break;
+      case 'd':
+        AppendPadded(time.date.day, count, to);
+        break;
+      case 'D':
+        AppendPadded(days - DaysFromCivil(time.date.year, 1, 1) + 1, count, to);
+        break;
+      case 'F':
+        AppendPadded((time.date.day - 1) / 7 + 1, count, to);
+        break;
+      case 'E':
+        AppendName(kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)], count, to);
+        break;
       case 'e':
       case 'c':
         if (count <= 2) {
@@ -205,13 +225,27 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
           AppendName(kDays[static_cast<size_t>(IsoDayOfWeek(days) - 1)], count, to);
         }
         break;
-      case 'a': to->append(time.hour < 12 ? "AM" : "PM"); break;
-      case 'H': AppendPadded(time.hour, count, to); break;
-      case 'h': AppendPadded(time.hour % 12 == 0 ? 12 : time.hour % 12, count, to); break;
-      case 'K': AppendPadded(time.hour % 12, count, to); break;
-      case 'k': AppendPadded(time.hour == 0 ? 24 : time.hour, count, to); break;
-      case 'm': AppendPadded(time.minute, count, to); break;
-      case 's': AppendPadded(time.second, count, to); break;
+      case 'a':
+        to->append(time.hour < 12 ? "AM" : "PM");
+        break;
+      case 'H':
+        AppendPadded(time.hour, count, to);
+        break;
+      case 'h':
+        AppendPadded(time.hour % 12 == 0 ? 12 : time.hour % 12, count, to);
+        break;
+      case 'K':
+        AppendPadded(time.hour % 12, count, to);
+        break;
+      case 'k':
+        AppendPadded(time.hour == 0 ? 24 : time.hour, count, to);
+        break;
+      case 'm':
+        AppendPadded(time.minute, count, to);
+        break;
+      case 's':
+        AppendPadded(time.second, count, to);
+        break;
       case 'S':
         if (simple) {
           AppendPadded(time.nanosecond / kNanosPerMs, count, to);
@@ -222,20 +256,39 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
           }
         }
         break;
-      case 'A': AppendPadded(FloorMod(local.ms, kMsPerDay), count, to); break;
-      case 'n': AppendPadded(time.nanosecond, count, to); break;
+      case 'A':
+        AppendPadded(FloorMod(local.ms, kMsPerDay), count, to);
+        break;
+      case 'n':
+        AppendPadded(time.nanosecond, count, to);
+        break;
       case 'N':
         AppendPadded(FloorMod(local.ms, kMsPerDay) * kNanosPerMs + local.nanos, count, to);
         break;
       case 'z':
-      case 'V': to->append(zone_name); break;
-      case 'Z': AppendOffset(offset_ms, count == 5, count == 5, 2, to); break;
-      case 'X': AppendOffset(offset_ms, count == 3, true, count, to); break;
-      case 'x': AppendOffset(offset_ms, count == 3, false, count, to); break;
-      case 'O': to->append("GMT"); break;
-      case 'B': to->append(time.hour < 6 ? "at night" : time.hour < 12 ? "in the morning"
-                           : time.hour < 18 ? "in the afternoon" : "in the evening"); break;
-      default: break;
+      case 'V':
+        to->append(zone_name);
+        break;
+      case 'Z':
+        AppendOffset(offset_ms, count == 5, count == 5, 2, to);
+        break;
+      case 'X':
+        AppendOffset(offset_ms, count == 3, true, count, to);
+        break;
+      case 'x':
+        AppendOffset(offset_ms, count == 3, false, count, to);
+        break;
+      case 'O':
+        to->append("GMT");
+        break;
+      case 'B':
+        to->append(time.hour < 6    ? "at night"
+                   : time.hour < 12 ? "in the morning"
+                   : time.hour < 18 ? "in the afternoon"
+                                    : "in the evening");
+        break;
+      default:
+        break;
     }
   }
 }
@@ -334,15 +387,35 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
           year = negative ? -value : value;
           break;
         case 'M':
-        case 'L': month = value; break;
-        case 'd': day = value; break;
-        case 'D': day_of_year = value; break;
-        case 'H': hour = value; has_hour = true; break;
-        case 'k': hour = value % 24; has_hour = true; break;
-        case 'h': half_hour = value % 12; break;
-        case 'K': half_hour = value; break;
-        case 'm': minute = value; break;
-        case 's': second = value; break;
+        case 'L':
+          month = value;
+          break;
+        case 'd':
+          day = value;
+          break;
+        case 'D':
+          day_of_year = value;
+          break;
+        case 'H':
+          hour = value;
+          has_hour = true;
+          break;
+        case 'k':
+          hour = value % 24;
+          has_hour = true;
+          break;
+        case 'h':
+          half_hour = value % 12;
+          break;
+        case 'K':
+          half_hour = value;
+          break;
+        case 'm':
+          minute = value;
+          break;
+        case 's':
+          second = value;
+          break;
         case 'S':
           if (simple) {
             nanosecond = value * kNanosPerMs;
@@ -351,8 +424,11 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
             for (int d = digits; d < 9; ++d) nanosecond *= 10;
           }
           break;
-        case 'n': nanosecond = value; break;
-        default: break;
+        case 'n':
+          nanosecond = value;
+          break;
+        default:
+          break;
       }
       continue;
     }
@@ -363,7 +439,8 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
         bool found = false;
         for (size_t m = 0; m < kMonths.size() && !found; ++m) {
           for (const size_t length : {kMonths[m].size(), size_t{3}}) {
-            if (!simple && (element.count == 3) != (length == 3) && kMonths[m].size() != 3) continue;
+            if (!simple && (element.count == 3) != (length == 3) && kMonths[m].size() != 3)
+              continue;
             if (StartsWithName(rest, kMonths[m].substr(0, length), simple)) {
               month = static_cast<int64_t>(m) + 1;
               at += length;
@@ -390,7 +467,8 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
         break;
       }
       case 'a':
-        if (!StartsWithName(rest, "AM", simple) && !StartsWithName(rest, "PM", simple)) return false;
+        if (!StartsWithName(rest, "AM", simple) && !StartsWithName(rest, "PM", simple))
+          return false;
         pm = Lower(rest[0]) == 'p';
         at += 2;
         break;
@@ -427,7 +505,8 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
         at += end;
         break;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
   if (!simple && at != text.size()) return false;
@@ -445,7 +524,8 @@ bool DateTimePattern::Parse(std::string_view text, TimestampNanos* local, bool* 
     day = std::min<int64_t>(day, DaysInMonth(year, static_cast<int32_t>(month)));
   }
   const int64_t months = year * 12 + month - 1;
-  int64_t days = DaysFromCivil(FloorDiv(months, 12), static_cast<int32_t>(FloorMod(months, 12)) + 1, 1);
+  int64_t days =
+      DaysFromCivil(FloorDiv(months, 12), static_cast<int32_t>(FloorMod(months, 12)) + 1, 1);
   days += day - 1;
   if (day_of_year > 0) days = DaysFromCivil(year, 1, 1) + day_of_year - 1;
   local->ms = days * kMsPerDay + hour * kMsPerHour + minute * kMsPerMinute + second * kMsPerSecond +

@@ -48,8 +48,7 @@ void AppendFraction(int32_t nanosecond, int digits, std::string* to) {
 void AppendJavaFraction(int32_t nanosecond, std::string* to) {
   if (nanosecond == 0) return;
   to->push_back('.');
-  AppendFraction(nanosecond,
-                 nanosecond % 1'000'000 == 0 ? 3 : nanosecond % 1000 == 0 ? 6 : 9, to);
+  AppendFraction(nanosecond, nanosecond % 1'000'000 == 0 ? 3 : nanosecond % 1000 == 0 ? 6 : 9, to);
 }
 
 void AppendJavaClock(const CivilTime& time, std::string* to) {
@@ -331,8 +330,8 @@ bool ParseTime(std::string_view text, int32_t* ms_of_day) {
   if (!ParsePlain(clock.substr(0, first), &hour)) return false;
   if (first != std::string_view::npos) {
     const size_t second_colon = clock.find(':', first + 1);
-    const size_t length = second_colon == std::string_view::npos ? second_colon
-                                                                  : second_colon - first - 1;
+    const size_t length =
+        second_colon == std::string_view::npos ? second_colon : second_colon - first - 1;
     if (!ParsePlain(clock.substr(first + 1, length), &minute)) return false;
     if (second_colon != std::string_view::npos) {
       const size_t dot = clock.find('.', second_colon);
@@ -355,8 +354,8 @@ bool ParseTime(std::string_view text, int32_t* ms_of_day) {
   if (hour > 23 || minute > 59 || second > 59) return false;
   hour += sign * zone_hour;
   minute += sign * zone_minute;
-  *ms_of_day = static_cast<int32_t>(hour * kMsPerHour + minute * kMsPerMinute +
-                                    second * kMsPerSecond + ms);
+  *ms_of_day =
+      static_cast<int32_t>(hour * kMsPerHour + minute * kMsPerMinute + second * kMsPerSecond + ms);
   return true;
 }
 

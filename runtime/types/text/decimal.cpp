@@ -40,7 +40,8 @@ Uint256 Multiply(Uint128 a, Uint128 b) {
   const Uint128 middle_a = static_cast<Uint128>(a1) * b0;
   const Uint128 middle_b = static_cast<Uint128>(a0) * b1;
   const Uint128 high = static_cast<Uint128>(a1) * b1;
-  const Uint128 carry = (low >> 64) + static_cast<uint64_t>(middle_a) + static_cast<uint64_t>(middle_b);
+  const Uint128 carry =
+      (low >> 64) + static_cast<uint64_t>(middle_a) + static_cast<uint64_t>(middle_b);
   return {high + (middle_a >> 64) + (middle_b >> 64) + (carry >> 64),
           (carry << 64) | static_cast<uint64_t>(low)};
 }
@@ -125,8 +126,8 @@ bool AddDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int
   if (__builtin_mul_overflow(a, kPowers[common - scale_a], &wide_a) ||
       __builtin_mul_overflow(b, kPowers[common - scale_b], &wide_b) ||
       __builtin_add_overflow(wide_a, wide_b, &sum)) {
-    // Only when digits above 38 cancel or are rounded away could the result still fit: bring both to
-    // the result's scale first.
+    // Only when digits above 38 cancel or are rounded away could the result still fit: bring both
+    // to the result's scale first.
     if (!Rescale(a, scale_a, 38, scale, &wide_a) || !Rescale(b, scale_b, 38, scale, &wide_b)) {
       return false;
     }
@@ -153,7 +154,8 @@ bool MultiplyDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision
     if (!Divide(product, static_cast<Uint128>(kPowers[drop - 38]), &quotient, &remainder)) {
       return false;
     }
-    return DivideRounded({0, quotient}, static_cast<Uint128>(kPowers[38]), negative, precision, out);
+    return DivideRounded({0, quotient}, static_cast<Uint128>(kPowers[38]), negative, precision,
+                         out);
   }
   return DivideRounded(product, static_cast<Uint128>(kPowers[drop]), negative, precision, out);
 }
@@ -174,8 +176,8 @@ bool DivideDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, 
     return DivideRounded({0, dividend}, wide.low, negative, precision, out);
   }
   if (shift <= 38) {
-    return DivideRounded(Multiply(dividend, static_cast<Uint128>(kPowers[shift])), divisor, negative,
-                         precision, out);
+    return DivideRounded(Multiply(dividend, static_cast<Uint128>(kPowers[shift])), divisor,
+                         negative, precision, out);
   }
   // Two steps keep every digit: quotient and remainder of the first are both scaled up.
   Uint128 quotient = 0;
@@ -207,8 +209,7 @@ bool ModDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int
   Uint128 quotient = 0;
   Uint128 remainder = 0;
   const Uint128 divisor = Magnitude(wide_b);
-  const Uint256 product =
-      Multiply(Magnitude(a), static_cast<Uint128>(kPowers[common - scale_a]));
+  const Uint256 product = Multiply(Magnitude(a), static_cast<Uint128>(kPowers[common - scale_a]));
   // (high * 2^128 + low) mod d, with high < d after its own reduction.
   if (!Divide({product.high % divisor, product.low}, divisor, &quotient, &remainder)) return false;
   const auto rest = static_cast<Int128>(remainder);
@@ -306,7 +307,8 @@ DecimalParse ParseDecimal(std::string_view text, int precision, int scale, Int12
     const Uint256 product = Multiply(digits, static_cast<Uint128>(kPowers[shift]));
     if (product.high != 0) return DecimalParse::kOverflow;
     const Uint128 rounded = product.low + (shift == 0 && next_digit >= 5 ? 1 : 0);
-    return WithSign(rounded, negative, precision, out) ? DecimalParse::kOk : DecimalParse::kOverflow;
+    return WithSign(rounded, negative, precision, out) ? DecimalParse::kOk
+                                                       : DecimalParse::kOverflow;
   }
   if (shift < -39) {
     *out = 0;

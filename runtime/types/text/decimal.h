@@ -25,7 +25,8 @@ bool Rescale(Int128 unscaled, int from_scale, int precision, int scale, Int128* 
 // As Rescale, but cuts digits off (BigDecimal's RoundingMode.DOWN). The result may be any size.
 Int128 TruncateScale(Int128 unscaled, int from_scale, int scale);
 
-bool AddDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale, Int128* out);
+bool AddDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale,
+                Int128* out);
 bool MultiplyDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale,
                      Int128* out);
 // REQUIRES: b != 0. Rounds half up at the result's scale. (Flink rounds to 38 digits first: a
@@ -33,7 +34,8 @@ bool MultiplyDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision
 bool DivideDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale,
                    Int128* out);
 // Remainder with the sign of `a`. REQUIRES: b != 0.
-bool ModDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale, Int128* out);
+bool ModDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int scale,
+                Int128* out);
 // Compares values of different scales exactly: -1, 0 or 1.
 int CompareDecimal(Int128 a, int scale_a, Int128 b, int scale_b);
 

@@ -24,11 +24,12 @@ void AppendJavaFloating(T value, std::string* to) {
   }
   // "d.ddde-XX": shortest digits, then laid out as Java does.
   char text[48];
-  auto end = std::to_chars(text, text + sizeof text, std::fabs(value),
-                           std::chars_format::scientific);
+  auto end =
+      std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific);
   if (text[1] == 'e') {
     // One digit would do: Java takes the nearest of two (4.9E-324).
-    end = std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific, 1);
+    end =
+        std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific, 1);
   }
   char digits[32];
   int count = 0;
@@ -90,10 +91,11 @@ bool ParseJavaFloating(std::string_view text, T* out) {
     const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
     if (parsed.ptr != text.data() + text.size()) return false;
     if (parsed.ec == std::errc::result_out_of_range) {
-      // from_chars leaves the value; Java gives zero or infinity. Tell by the exponent's sign, or by
-      // the digits if there is none.
+      // from_chars leaves the value; Java gives zero or infinity. Tell by the exponent's sign, or
+      // by the digits if there is none.
       const size_t e = text.find_first_of("eE");
-      const bool tiny = e != std::string_view::npos ? text[e + 1] == '-' : text[0] == '.' || text[0] == '0';
+      const bool tiny =
+          e != std::string_view::npos ? text[e + 1] == '-' : text[0] == '.' || text[0] == '0';
       value = tiny ? T{0} : std::numeric_limits<T>::infinity();
     } else if (parsed.ec != std::errc()) {
       return false;
@@ -125,11 +127,16 @@ void AppendInteger(int64_t value, std::string* to) {
 
 const char* Words(NumberParse outcome) {
   switch (outcome) {
-    case NumberParse::kOk: return "";
-    case NumberParse::kEmpty: return "Input is empty.";
-    case NumberParse::kOnlySign: return "Input has only positive or negative symbol.";
-    case NumberParse::kInvalidCharacter: return "Invalid character found.";
-    case NumberParse::kOverflow: return "Overflow.";
+    case NumberParse::kOk:
+      return "";
+    case NumberParse::kEmpty:
+      return "Input is empty.";
+    case NumberParse::kOnlySign:
+      return "Input has only positive or negative symbol.";
+    case NumberParse::kInvalidCharacter:
+      return "Invalid character found.";
+    case NumberParse::kOverflow:
+      return "Overflow.";
   }
   return "";
 }

@@ -8,8 +8,9 @@ namespace millrace::runtime {
 
 // Text of numbers as Java writes and Flink reads it.
 
-// Appends Double.toString: "1.0", "1.0E10", "1.0E-5", "NaN", "-Infinity". Always the shortest digits
-// that read back the same (JDK 19 and later; JDK 17 sometimes wrote one digit more, JDK-4511638).
+// Appends Double.toString: "1.0", "1.0E10", "1.0E-5", "NaN", "-Infinity". Always the shortest
+// digits that read back the same (JDK 19 and later; JDK 17 sometimes wrote one digit more,
+// JDK-4511638).
 void AppendJavaDouble(double value, std::string* to);
 void AppendJavaFloat(float value, std::string* to);
 void AppendInteger(int64_t value, std::string* to);
@@ -21,7 +22,8 @@ const char* Words(NumberParse outcome);
 // Reads an integer as Flink's BinaryStringDataUtil: sign, digits, and a fraction that is cut off.
 // `text` must be trimmed already.
 NumberParse ParseInteger(std::string_view text, int64_t minimum, int64_t maximum, int64_t* out);
-// Double.parseDouble and Float.parseFloat: surrounding blanks, "NaN", "Infinity", a trailing d or f.
+// Double.parseDouble and Float.parseFloat: surrounding blanks, "NaN", "Infinity", a trailing d or
+// f.
 bool ParseJavaDouble(std::string_view text, double* out);
 bool ParseJavaFloat(std::string_view text, float* out);
 // "t", "true", "y", "yes", "1" and their opposites, any case, no blanks around.

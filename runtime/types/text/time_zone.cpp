@@ -61,8 +61,10 @@ Result<TimeZone> TimeZone::Find(std::string_view name) {
   try {
     zone.zone_ = date::locate_zone(std::string(name));
   } catch (const std::exception&) {
-    return Status::User("time zone is not known (names are as in the IANA database, which package "
-                        "tzdata brings, or GMT+8, or +08:00): '" + std::string(name) + "'");
+    return Status::User(
+        "time zone is not known (names are as in the IANA database, which package "
+        "tzdata brings, or GMT+8, or +08:00): '" +
+        std::string(name) + "'");
   }
   return zone;
 }
@@ -83,7 +85,8 @@ int64_t TimeZone::ToUtc(int64_t local_ms) {
   const int64_t guess = local_ms - offset_ms_;
   if (guess >= begin_ms_ + kDay && guess < end_ms_ - kDay) return guess;
   const auto* zone = static_cast<const date::time_zone*>(zone_);
-  const date::local_info info = zone->get_info(date::local_time<Milliseconds>(Milliseconds(local_ms)));
+  const date::local_info info =
+      zone->get_info(date::local_time<Milliseconds>(Milliseconds(local_ms)));
   // Unique, ambiguous (first: the earlier one) and skipped (first: the offset before the gap).
   const int64_t utc_ms = local_ms - info.first.offset.count() * 1000;
   Seek(utc_ms);

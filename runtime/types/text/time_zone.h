@@ -16,8 +16,8 @@ class TimeZone {
  public:
   // UTC.
   TimeZone() = default;
-  // Finds "Asia/Shanghai", "UTC", "GMT+8", "GMT+08:00", "+08:00", "Z"; needs the system's tzdata for
-  // named zones.
+  // Finds "Asia/Shanghai", "UTC", "GMT+8", "GMT+08:00", "+08:00", "Z"; needs the system's tzdata
+  // for named zones.
   static Result<TimeZone> Find(std::string_view name);
 
   const std::string& name() const { return name_; }
@@ -29,8 +29,8 @@ class TimeZone {
     return Seek(utc_ms);
   }
   int64_t ToLocal(int64_t utc_ms) { return utc_ms + OffsetAtUtc(utc_ms); }
-  // As Java's LocalDateTime.atZone: a time that occurs twice is the earlier one, a skipped one moves
-  // on by the length of the gap.
+  // As Java's LocalDateTime.atZone: a time that occurs twice is the earlier one, a skipped one
+  // moves on by the length of the gap.
   int64_t ToUtc(int64_t local_ms);
 
  private:

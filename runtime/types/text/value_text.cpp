@@ -13,10 +13,14 @@ namespace {
 
 int64_t IntegerAt(const Vector& vector, int32_t row) {
   switch (vector.physical()) {
-    case PhysicalType::kInt8: return vector.At<int8_t>(row);
-    case PhysicalType::kInt16: return vector.At<int16_t>(row);
-    case PhysicalType::kInt32: return vector.At<int32_t>(row);
-    default: return vector.At<int64_t>(row);
+    case PhysicalType::kInt8:
+      return vector.At<int8_t>(row);
+    case PhysicalType::kInt16:
+      return vector.At<int16_t>(row);
+    case PhysicalType::kInt32:
+      return vector.At<int32_t>(row);
+    default:
+      return vector.At<int64_t>(row);
   }
 }
 
@@ -78,9 +82,8 @@ Status NotA(std::string_view text) {
 template <typename T>
 Status ParseIntegerInto(std::string_view text, VectorBuilder* builder) {
   int64_t value = 0;
-  const NumberParse parsed =
-      ParseInteger(TrimSpaces(text), std::numeric_limits<T>::min(), std::numeric_limits<T>::max(),
-                   &value);
+  const NumberParse parsed = ParseInteger(TrimSpaces(text), std::numeric_limits<T>::min(),
+                                          std::numeric_limits<T>::max(), &value);
   if (parsed != NumberParse::kOk) {
     return Status::User("For input string: '" + std::string(TrimSpaces(text)) + "'. " +
                         Words(parsed));
@@ -141,20 +144,38 @@ void AppendCastText(const LogicalType& type, const Vector& vector, int32_t row, 
     AppendCastText(t, v, r, zone, to);
   };
   switch (type.kind()) {
-    case TypeKind::kBoolean: to->append(vector.At<uint8_t>(row) != 0 ? "TRUE" : "FALSE"); break;
+    case TypeKind::kBoolean:
+      to->append(vector.At<uint8_t>(row) != 0 ? "TRUE" : "FALSE");
+      break;
     case TypeKind::kTinyInt:
     case TypeKind::kSmallInt:
     case TypeKind::kInt:
-    case TypeKind::kBigInt: AppendInteger(IntegerAt(vector, row), to); break;
-    case TypeKind::kFloat: AppendJavaFloat(vector.At<float>(row), to); break;
-    case TypeKind::kDouble: AppendJavaDouble(vector.At<double>(row), to); break;
-    case TypeKind::kDecimal: AppendDecimal(DecimalAt(vector, row), type.scale(), to); break;
+    case TypeKind::kBigInt:
+      AppendInteger(IntegerAt(vector, row), to);
+      break;
+    case TypeKind::kFloat:
+      AppendJavaFloat(vector.At<float>(row), to);
+      break;
+    case TypeKind::kDouble:
+      AppendJavaDouble(vector.At<double>(row), to);
+      break;
+    case TypeKind::kDecimal:
+      AppendDecimal(DecimalAt(vector, row), type.scale(), to);
+      break;
     case TypeKind::kChar:
-    case TypeKind::kVarChar: to->append(vector.At<StringRef>(row).view()); break;
+    case TypeKind::kVarChar:
+      to->append(vector.At<StringRef>(row).view());
+      break;
     case TypeKind::kBinary:
-    case TypeKind::kVarBinary: AppendWellFormed(vector.At<StringRef>(row).view(), to); break;
-    case TypeKind::kDate: AppendDate(vector.At<int32_t>(row), to); break;
-    case TypeKind::kTime: AppendTime(vector.At<int32_t>(row), type.precision(), to); break;
+    case TypeKind::kVarBinary:
+      AppendWellFormed(vector.At<StringRef>(row).view(), to);
+      break;
+    case TypeKind::kDate:
+      AppendDate(vector.At<int32_t>(row), to);
+      break;
+    case TypeKind::kTime:
+      AppendTime(vector.At<int32_t>(row), type.precision(), to);
+      break;
     case TypeKind::kTimestamp:
       AppendTimestamp(TimestampAt(vector, type.precision(), row), type.precision(), to);
       break;
@@ -164,17 +185,27 @@ void AppendCastText(const LogicalType& type, const Vector& vector, int32_t row, 
       AppendTimestamp(time, type.precision(), to);
       break;
     }
-    case TypeKind::kIntervalYearMonth: AppendIntervalYearMonth(vector.At<int32_t>(row), to); break;
-    case TypeKind::kIntervalDayTime: AppendIntervalDayTime(vector.At<int64_t>(row), to); break;
-    case TypeKind::kArray: AppendList(type, vector, row, to, element); break;
+    case TypeKind::kIntervalYearMonth:
+      AppendIntervalYearMonth(vector.At<int32_t>(row), to);
+      break;
+    case TypeKind::kIntervalDayTime:
+      AppendIntervalDayTime(vector.At<int64_t>(row), to);
+      break;
+    case TypeKind::kArray:
+      AppendList(type, vector, row, to, element);
+      break;
     case TypeKind::kMap:
-    case TypeKind::kMultiset: AppendMap(type, vector, row, to, element); break;
+    case TypeKind::kMultiset:
+      AppendMap(type, vector, row, to, element);
+      break;
     case TypeKind::kRow:
       to->push_back('(');
       AppendFields(type, vector, row, to, element);
       to->push_back(')');
       break;
-    case TypeKind::kNull: to->append("NULL"); break;
+    case TypeKind::kNull:
+      to->append("NULL");
+      break;
   }
 }
 
@@ -187,30 +218,52 @@ void PrintValue(const LogicalType& type, const Vector& vector, int32_t row, std:
     PrintValue(t, v, r, to);
   };
   switch (type.kind()) {
-    case TypeKind::kBoolean: to->append(vector.At<uint8_t>(row) != 0 ? "true" : "false"); break;
-    case TypeKind::kDecimal: AppendJavaBigDecimal(DecimalAt(vector, row), type.scale(), to); break;
+    case TypeKind::kBoolean:
+      to->append(vector.At<uint8_t>(row) != 0 ? "true" : "false");
+      break;
+    case TypeKind::kDecimal:
+      AppendJavaBigDecimal(DecimalAt(vector, row), type.scale(), to);
+      break;
     case TypeKind::kBinary:
-    case TypeKind::kVarBinary: AppendJavaBytes(vector.At<StringRef>(row).view(), to); break;
-    case TypeKind::kDate: AppendLocalDate(vector.At<int32_t>(row), to); break;
-    case TypeKind::kTime: AppendLocalTime(vector.At<int32_t>(row), to); break;
+    case TypeKind::kVarBinary:
+      AppendJavaBytes(vector.At<StringRef>(row).view(), to);
+      break;
+    case TypeKind::kDate:
+      AppendLocalDate(vector.At<int32_t>(row), to);
+      break;
+    case TypeKind::kTime:
+      AppendLocalTime(vector.At<int32_t>(row), to);
+      break;
     case TypeKind::kTimestamp:
       AppendLocalDateTime(TimestampAt(vector, type.precision(), row), to);
       break;
     case TypeKind::kTimestampLtz:
       AppendInstant(TimestampAt(vector, type.precision(), row), to);
       break;
-    case TypeKind::kIntervalYearMonth: AppendPeriod(vector.At<int32_t>(row), to); break;
-    case TypeKind::kIntervalDayTime: AppendDuration(vector.At<int64_t>(row), to); break;
-    case TypeKind::kArray: AppendList(type, vector, row, to, element); break;
+    case TypeKind::kIntervalYearMonth:
+      AppendPeriod(vector.At<int32_t>(row), to);
+      break;
+    case TypeKind::kIntervalDayTime:
+      AppendDuration(vector.At<int64_t>(row), to);
+      break;
+    case TypeKind::kArray:
+      AppendList(type, vector, row, to, element);
+      break;
     case TypeKind::kMap:
-    case TypeKind::kMultiset: AppendMap(type, vector, row, to, element); break;
+    case TypeKind::kMultiset:
+      AppendMap(type, vector, row, to, element);
+      break;
     case TypeKind::kRow:
       to->append("+I[");
       AppendFields(type, vector, row, to, element);
       to->push_back(']');
       break;
-    case TypeKind::kNull: to->append("null"); break;
-    default: AppendCastText(type, vector, row, nullptr, to); break;  // numbers, strings: the same
+    case TypeKind::kNull:
+      to->append("null");
+      break;
+    default:
+      AppendCastText(type, vector, row, nullptr, to);
+      break;  // numbers, strings: the same
   }
 }
 
@@ -235,10 +288,14 @@ Status ParseValue(std::string_view text, TimeZone* zone, VectorBuilder* builder)
       builder->Append(static_cast<uint8_t>(value));
       return Status::Ok();
     }
-    case TypeKind::kTinyInt: return ParseIntegerInto<int8_t>(text, builder);
-    case TypeKind::kSmallInt: return ParseIntegerInto<int16_t>(text, builder);
-    case TypeKind::kInt: return ParseIntegerInto<int32_t>(text, builder);
-    case TypeKind::kBigInt: return ParseIntegerInto<int64_t>(text, builder);
+    case TypeKind::kTinyInt:
+      return ParseIntegerInto<int8_t>(text, builder);
+    case TypeKind::kSmallInt:
+      return ParseIntegerInto<int16_t>(text, builder);
+    case TypeKind::kInt:
+      return ParseIntegerInto<int32_t>(text, builder);
+    case TypeKind::kBigInt:
+      return ParseIntegerInto<int64_t>(text, builder);
     case TypeKind::kFloat: {
       float value = 0;
       if (!ParseJavaFloat(text, &value)) return NotA(text);
@@ -275,7 +332,9 @@ Status ParseValue(std::string_view text, TimeZone* zone, VectorBuilder* builder)
       return Status::Ok();
     }
     case TypeKind::kBinary:
-    case TypeKind::kVarBinary: builder->AppendString(text); return Status::Ok();
+    case TypeKind::kVarBinary:
+      builder->AppendString(text);
+      return Status::Ok();
     case TypeKind::kDate: {
       int32_t days = 0;
       if (!ParseDate(text, &days)) return NotA(text);
@@ -289,7 +348,8 @@ Status ParseValue(std::string_view text, TimeZone* zone, VectorBuilder* builder)
       return Status::Ok();
     }
     case TypeKind::kTimestamp:
-    case TypeKind::kTimestampLtz: return ParseTimestampInto(text, zone, builder);
+    case TypeKind::kTimestampLtz:
+      return ParseTimestampInto(text, zone, builder);
     case TypeKind::kIntervalYearMonth: {
       int64_t months = 0;
       if (ParseInteger(text, INT32_MIN, INT32_MAX, &months) != NumberParse::kOk) return NotA(text);

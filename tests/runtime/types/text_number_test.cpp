@@ -1,5 +1,4 @@
 #include <catch2/catch.hpp>
-
 #include <limits>
 
 #include "runtime/types/text/decimal.h"
@@ -67,7 +66,8 @@ TEST_CASE("integers as Flink reads them") {
   CHECK(value == 12);
   CHECK(ParseInteger("-9223372036854775808", INT64_MIN, INT64_MAX, &value) == NumberParse::kOk);
   CHECK(value == INT64_MIN);
-  CHECK(ParseInteger("9223372036854775808", INT64_MIN, INT64_MAX, &value) == NumberParse::kOverflow);
+  CHECK(ParseInteger("9223372036854775808", INT64_MIN, INT64_MAX, &value) ==
+        NumberParse::kOverflow);
   CHECK(ParseInteger("128", -128, 127, &value) == NumberParse::kOverflow);
   CHECK(ParseInteger("", -128, 127, &value) == NumberParse::kEmpty);
   CHECK(ParseInteger("-", -128, 127, &value) == NumberParse::kOnlySign);
@@ -131,6 +131,11 @@ TEST_CASE("code points") {
   CHECK(CountCodePoints("h\xC3\xA9llo") == 5);
   CHECK(TakeCodePoints("h\xC3\xA9llo", 2) == "h\xC3\xA9");
   std::string text;
-  AppendWellFormed("A\xFF" "B\xE2\x82", &text);
-  CHECK(text == "A\xEF\xBF\xBD" "B\xEF\xBF\xBD\xEF\xBF\xBD");
+  AppendWellFormed(
+      "A\xFF"
+      "B\xE2\x82",
+      &text);
+  CHECK(text ==
+        "A\xEF\xBF\xBD"
+        "B\xEF\xBF\xBD\xEF\xBF\xBD");
 }

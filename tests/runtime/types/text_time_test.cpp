@@ -23,8 +23,9 @@ std::string Text(Append append, Values... values) {
   return text;
 }
 
-std::string Format(std::string_view pattern, TimestampNanos time,
-                   DateTimePattern::Dialect dialect = DateTimePattern::Dialect::kDateTimeFormatter) {
+std::string Format(
+    std::string_view pattern, TimestampNanos time,
+    DateTimePattern::Dialect dialect = DateTimePattern::Dialect::kDateTimeFormatter) {
   auto compiled = DateTimePattern::Compile(pattern, dialect);
   REQUIRE(compiled.ok());
   std::string text;
@@ -47,10 +48,8 @@ TEST_CASE("days and dates, both ways over 4,000 years") {
 }
 
 TEST_CASE("casts to strings") {
-  CHECK(Text(AppendTimestamp, Time("2020-01-31 10:00:01.5"), 3) ==
-        "2020-01-31 10:00:01.500");
-  CHECK(Text(AppendTimestamp, Time("2020-01-31 10:00:01"), 0) ==
-        "2020-01-31 10:00:01");
+  CHECK(Text(AppendTimestamp, Time("2020-01-31 10:00:01.5"), 3) == "2020-01-31 10:00:01.500");
+  CHECK(Text(AppendTimestamp, Time("2020-01-31 10:00:01"), 0) == "2020-01-31 10:00:01");
   CHECK(Text(AppendTimestamp, Time("1969-12-31 23:59:59.999999999"), 9) ==
         "1969-12-31 23:59:59.999999999");
   CHECK(Text(AppendTime, 36'601'120, 3) == "10:10:01.12");
@@ -64,10 +63,8 @@ TEST_CASE("casts to strings") {
 
 TEST_CASE("texts of java.time") {
   CHECK(Text(AppendLocalDateTime, Time("2020-10-10 00:00:00")) == "2020-10-10T00:00");
-  CHECK(Text(AppendLocalDateTime, Time("2020-10-10 00:00:01")) ==
-        "2020-10-10T00:00:01");
-  CHECK(Text(AppendLocalDateTime, Time("2020-10-10 00:00:00.12")) ==
-        "2020-10-10T00:00:00.120");
+  CHECK(Text(AppendLocalDateTime, Time("2020-10-10 00:00:01")) == "2020-10-10T00:00:01");
+  CHECK(Text(AppendLocalDateTime, Time("2020-10-10 00:00:00.12")) == "2020-10-10T00:00:00.120");
   CHECK(Text(AppendInstant, Time("2020-10-10 00:00:00")) == "2020-10-10T00:00:00Z");
   CHECK(Text(AppendLocalTime, 36'600'000) == "10:10");
   CHECK(Text(AppendPeriod, 14) == "P1Y2M");
@@ -116,14 +113,16 @@ TEST_CASE("time zones as java.time: gaps move on, overlaps take the earlier") {
 TEST_CASE("date patterns of both dialects") {
   const TimestampNanos time = Time("2020-10-11 10:00:01.555");
   CHECK(Format("yyyy-MM-dd HH:mm:ss.SSS", time) == "2020-10-11 10:00:01.555");
-  CHECK(Format("Q w W e E u L LLL MMMM EEEE k K H h A n N S SS SSSSSS", time) ==
-        "4 42 3 1 Sun 2020 10 Oct October Sunday 10 10 10 10 36001555 555000000 36001555000000 5 55 "
-        "555000");
+  CHECK(
+      Format("Q w W e E u L LLL MMMM EEEE k K H h A n N S SS SSSSSS", time) ==
+      "4 42 3 1 Sun 2020 10 Oct October Sunday 10 10 10 10 36001555 555000000 36001555000000 5 55 "
+      "555000");
   CHECK(Format("YYYY-MM-dd G B", time) == "2020-10-11 AD in the morning");
   CHECK(Format("'T'''D", time) == "T'285");
   CHECK(Format("EEE, d MMM yyyy HH:mm:ss Z u", time, DateTimePattern::Dialect::kSimpleDateFormat) ==
         "Sun, 11 Oct 2020 10:00:01 +0800 7");
-  CHECK_FALSE(DateTimePattern::Compile("yyyy-bb", DateTimePattern::Dialect::kDateTimeFormatter).ok());
+  CHECK_FALSE(
+      DateTimePattern::Compile("yyyy-bb", DateTimePattern::Dialect::kDateTimeFormatter).ok());
   CHECK_FALSE(DateTimePattern::Compile("'open", DateTimePattern::Dialect::kDateTimeFormatter).ok());
 
   const auto read = [](std::string_view pattern, std::string_view text, TimestampNanos* out,
