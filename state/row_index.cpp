@@ -7,11 +7,12 @@
 #include <cstring>
 
 #include "runtime/types/check.h"
+#include "state/memory_thread.h"
 
 namespace millrace::state {
 namespace {
 
-constexpr size_t kArenaBytes = 2 << 20;
+constexpr size_t kLargeBytes = VirtualRange::kStepBytes;
 constexpr uint32_t kFirstEntries = 16;
 constexpr uint32_t kMovedAnInsert = 16;
 
@@ -20,7 +21,6 @@ constexpr uint32_t kMovedAnInsert = 16;
 const uint64_t RowIndex::kEmpty[1] = {0};
 
 SlotPool::~SlotPool() {
-  for (void* arena : arenas_) ::munmap(arena, kArenaBytes);
   for (const auto& [mapping, bytes] : large_) ::munmap(mapping, bytes);
   pool_.Charge(-used_bytes_);
 }
@@ -37,58 +37,33 @@ uint64_t* SlotPool::Allocate(uint32_t entries) {
   }
   used_bytes_ += static_cast<int64_t>(bytes);
   pool_.Charge(static_cast<int64_t>(bytes));
-  if (bytes >= kArenaBytes) {
+  if (bytes >= kLargeBytes) {
     // Aligned by hand: mmap aligns to 4 KB, huge pages need 2 MB.
-    const size_t mapping_bytes = bytes + kArenaBytes;
+    const size_t mapping_bytes = bytes + kLargeBytes;
     void* mapping = ::mmap(nullptr, mapping_bytes, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK_THAT_HOLDS(mapping != MAP_FAILED);
     large_.emplace_back(mapping, mapping_bytes);
     const auto start = reinterpret_cast<uintptr_t>(mapping);
-    auto* slots = reinterpret_cast<uint64_t*>((start + kArenaBytes - 1) & ~(kArenaBytes - 1));
+    auto* slots = reinterpret_cast<uint64_t*>((start + kLargeBytes - 1) & ~(kLargeBytes - 1));
     return slots;  // huge pages later, by Settle
   }
-  if (bytes > left_bytes_) {
-    // What is left of the arena serves smaller arrays.
-    for (size_t piece = std::bit_floor(left_bytes_); piece >= kFirstEntries * 8;
-         piece = std::bit_floor(left_bytes_)) {
-      std::memset(next_, 0, piece);
-      free_[std::countr_zero(piece / 8)].push_back(reinterpret_cast<uint64_t*>(next_));
-      used_bytes_ += static_cast<int64_t>(piece);
-      pool_.Charge(static_cast<int64_t>(piece));
-      next_ += piece;
-      left_bytes_ -= piece;
-    }
-    void* mapping = ::mmap(nullptr, 2 * kArenaBytes, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    CHECK_THAT_HOLDS(mapping != MAP_FAILED);
-    const auto start = reinterpret_cast<uintptr_t>(mapping);
-    const uintptr_t aligned = (start + kArenaBytes - 1) & ~(kArenaBytes - 1);
-    if (aligned > start) ::munmap(mapping, aligned - start);
-    const uintptr_t end = start + 2 * kArenaBytes;
-    if (end > aligned + kArenaBytes) {
-      ::munmap(reinterpret_cast<void*>(aligned + kArenaBytes), end - aligned - kArenaBytes);
-    }
-    next_ = reinterpret_cast<char*>(aligned);
-    left_bytes_ = kArenaBytes;
-    // The first arena stays on small pages: most tables are small.
-    if (!arenas_.empty()) ::madvise(next_, kArenaBytes, MADV_HUGEPAGE);
-    arenas_.push_back(next_);
-  }
-  auto* slots = reinterpret_cast<uint64_t*>(next_);
-  next_ += bytes;
-  left_bytes_ -= bytes;
+  if (range_.data() == nullptr) range_ = VirtualRange(VirtualRange::DefaultBytes());
+  const size_t aligned = std::max(bytes, size_t{64});
+  CHECK_THAT_HOLDS(range_.CommitAhead(range_used_ + aligned));
+  auto* slots = reinterpret_cast<uint64_t*>(range_.data() + range_used_);
+  range_used_ += aligned;
   return slots;
 }
 
 void SlotPool::Settle(const uint64_t* slots, uint32_t entries) {
   const size_t bytes = static_cast<size_t>(entries) * 8;
-  if (bytes >= kArenaBytes) ::madvise(const_cast<uint64_t*>(slots), bytes, MADV_HUGEPAGE);
+  if (bytes >= kLargeBytes) ::madvise(const_cast<uint64_t*>(slots), bytes, MADV_HUGEPAGE);
 }
 
 void SlotPool::Free(uint64_t* slots, uint32_t entries) {
   const size_t bytes = static_cast<size_t>(entries) * 8;
-  if (bytes < kArenaBytes) {
+  if (bytes < kLargeBytes) {
     free_[std::countr_zero(entries)].push_back(slots);
     return;
   }
@@ -98,7 +73,7 @@ void SlotPool::Free(uint64_t* slots, uint32_t entries) {
     return at >= start && at < start + mapping.second;
   });
   CHECK_THAT_HOLDS(found != large_.end());
-  ::munmap(found->first, found->second);
+  UnmapSoon(found->first, found->second);
   large_.erase(found);
   used_bytes_ -= static_cast<int64_t>(bytes);
   pool_.Charge(-static_cast<int64_t>(bytes));

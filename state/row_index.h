@@ -4,10 +4,11 @@
 #include <vector>
 
 #include "runtime/types/memory_pool.h"
+#include "state/virtual_range.h"
 
 namespace millrace::state {
 
-// Gives out zeroed arrays of 8-byte index entries in powers of two, from 2 MB arenas (small ones get
+// Gives out zeroed arrays of 8-byte index entries in powers of two, small ones from one range (they get
 // huge pages only so), and reuses them. One thread.
 class SlotPool {
  public:
@@ -26,10 +27,9 @@ class SlotPool {
  private:
   runtime::MemoryPool& pool_;
   std::vector<uint64_t*> free_[33];  // by log2 of entries
-  std::vector<void*> arenas_;
+  VirtualRange range_;  // of arrays below 2 MB
+  size_t range_used_ = 0;
   std::vector<std::pair<void*, size_t>> large_;
-  char* next_ = nullptr;
-  size_t left_bytes_ = 0;
   int64_t used_bytes_ = 0;
 };
 

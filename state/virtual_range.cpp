@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "runtime/types/check.h"
-#include "state/prefault.h"
+#include "state/memory_thread.h"
 
 namespace millrace::state {
 
@@ -69,10 +69,10 @@ bool VirtualRange::Commit(size_t bytes) {
 
 bool VirtualRange::CommitAhead(size_t bytes) {
   constexpr size_t kFrom = 4 * kStepBytes;   // smaller tables stay as small as they are
-  constexpr size_t kAhead = 4 * kStepBytes;
-  if (bytes < kFrom || bytes + kAhead / 2 <= prefaulted_) return Commit(bytes);
+  const size_t lead = std::max(4 * kStepBytes, bytes / 8);
+  if (bytes < kFrom || bytes + lead / 2 <= prefaulted_) return Commit(bytes);
   if (!Commit(bytes)) return false;
-  const size_t ahead = std::min((bytes + kAhead) / kStepBytes * kStepBytes, reserved_);
+  const size_t ahead = std::min((bytes + lead) / kStepBytes * kStepBytes, reserved_);
   if (ahead <= committed_ || !Commit(ahead)) return true;
   const size_t begin = std::max(prefaulted_, bytes / kStepBytes * kStepBytes + kStepBytes);
   if (begin < ahead) PrefaultSoon(data_ + begin, ahead - begin);

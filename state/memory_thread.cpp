@@ -1,4 +1,4 @@
-#include "state/prefault.h"
+#include "state/memory_thread.h"
 
 #include <sys/mman.h>
 
@@ -15,19 +15,27 @@ namespace millrace::state {
 namespace {
 
 // One thread a process, started at the first request and never ended: it owns nothing.
-class Prefaulter {
+class MemoryThread {
  public:
-  void Add(char* data, size_t bytes) {
+  struct Request {
+    void* data;
+    size_t bytes;
+    bool unmap;
+  };
+
+  // False: too many wait.
+  bool Add(Request request) {
     {
       const std::lock_guard lock(mutex_);
-      if (requests_.size() >= 64) return;
-      requests_.emplace_back(data, bytes);
+      if (requests_.size() >= 256) return false;
+      requests_.push_back(request);
       if (!started_) {
         started_ = true;
         std::thread([this] { Run(); }).detach();
       }
     }
     changed_.notify_one();
+    return true;
   }
 
  private:
@@ -35,24 +43,34 @@ class Prefaulter {
     while (true) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !requests_.empty(); });
-      const auto [data, bytes] = requests_.front();
+      const Request request = requests_.front();
       requests_.pop_front();
       lock.unlock();
-      ::madvise(data, bytes, MADV_POPULATE_WRITE);
+      if (request.unmap) {
+        ::munmap(request.data, request.bytes);
+      } else {
+        ::madvise(request.data, request.bytes, MADV_POPULATE_WRITE);
+      }
     }
   }
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::pair<char*, size_t>> requests_;
+  std::deque<Request> requests_;
   bool started_ = false;
 };
 
+MemoryThread& TheThread() {
+  static auto* thread = new MemoryThread();
+  return *thread;
+}
+
 }  // namespace
 
-void PrefaultSoon(char* data, size_t bytes) {
-  static auto* prefaulter = new Prefaulter();
-  prefaulter->Add(data, bytes);
+void PrefaultSoon(char* data, size_t bytes) { TheThread().Add({data, bytes, false}); }
+
+void UnmapSoon(void* data, size_t bytes) {
+  if (!TheThread().Add({data, bytes, true})) ::munmap(data, bytes);
 }
 
 }  // namespace millrace::state

@@ -9,4 +9,8 @@ namespace millrace::state {
 // if many wait. The memory may be unmapped meanwhile. Thread-safe.
 void PrefaultSoon(char* data, size_t bytes);
 
+// Has the same thread unmap memory that nobody uses any more: giving back some megabytes of small pages
+// takes hundreds of microseconds. Done at once if many requests wait. Thread-safe.
+void UnmapSoon(void* data, size_t bytes);
+
 }  // namespace millrace::state
