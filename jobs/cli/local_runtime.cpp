@@ -27,9 +27,9 @@ Result<std::unique_ptr<LocalRuntime>> LocalRuntime::Make(const LocalRuntimeOptio
   local->pool_ = runtime::MemoryPool::MakeRoot("worker", static_cast<int64_t>(options.memory_bytes));
   state::StateBackendOptions state_options;
   ASSIGN_OR_RETURN(state_options.type, state::ParseBackendType(options.backend));
+  // State stays in memory whatever the budget: the backend has no cold tier yet (state/README.md).
+  // The pool counts against the budget all the same.
   if (options.memory_bytes > 0) {
-    // Half for state; the rest is for batches, channels and connectors.
-    state_options.budget_bytes = static_cast<int64_t>(options.memory_bytes / 2);
     local->own_directory_ = options.local_directory;
     if (local->own_directory_.empty()) {
       local->own_directory_ = (std::filesystem::temp_directory_path() /

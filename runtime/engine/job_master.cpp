@@ -4,6 +4,8 @@
 #include <chrono>
 #include <random>
 
+#include "runtime/api/crash_point.h"
+
 namespace millrace::runtime {
 
 namespace {
@@ -463,6 +465,7 @@ void JobMaster::SnapshotArrived(SubtaskSnapshot snapshot) {
 
 void JobMaster::WritePending() {
   pending_->writing = true;
+  CrashPoint("after-prepare");
   auto snapshots = std::make_shared<std::vector<SubtaskSnapshot>>(std::move(pending_->snapshots));
   std::sort(snapshots->begin(), snapshots->end(),
             [](const SubtaskSnapshot& a, const SubtaskSnapshot& b) {
@@ -523,7 +526,11 @@ void JobMaster::WritePending() {
         }
         ASSIGN_OR_RETURN(FileSystem* const files, environment_.file_systems(folder));
         RETURN_IF_ERROR(files->MakeDirectories(folder));
-        return files->WriteAtomically(folder + "/" + kManifestName, manifest->Encode());
+        CrashPoint("before-manifest");
+        RETURN_IF_ERROR(
+            files->WriteAtomically(folder + "/" + kManifestName, manifest->Encode()));
+        CrashPoint("after-manifest");
+        return Status::Ok();
       };
       status = write();
     }
@@ -660,8 +667,15 @@ void JobMaster::CommitUpTo(int64_t id) {
            generation = generation_] {
       Status status;
       int64_t pause_ms = 50;
+      CrashPoint("before-commit");
       for (int attempt = 0; attempt < kCommitTries; ++attempt) {
-        status = committer->Commit(*batch);
+        // In two parts, so that a test can stop between them.
+        const size_t half = batch->size() / 2;
+        status = half == 0 ? Status::Ok() : committer->Commit(std::span(*batch).first(half));
+        if (status.ok()) {
+          CrashPoint("mid-commit");
+          status = committer->Commit(std::span(*batch).subspan(half));
+        }
         if (status.ok() || status.retry() == Retry::kNo) break;
         environment_.executor->clock().SleepFor(std::chrono::milliseconds(pause_ms));
         pause_ms = std::min<int64_t>(pause_ms * 2, 2000);

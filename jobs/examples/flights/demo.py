@@ -218,7 +218,7 @@ def main():
         late = job.metric("numLateRecordsDropped")
         code = job.stop_with_drain()
         if code != 0:
-            raise SystemExit("the job failed:\n" + job.words())
+            raise SystemExit("the job failed with exit code %d:\n%s" % (code, job.words()))
         seconds = time.time() - start
         say("stopped with a drain: every window is closed, everything is committed")
         delays = read_stream(kinesis, "delays")
