@@ -20,13 +20,15 @@ namespace {
 
 constexpr char kKinesis[] = "Kinesis_20131202";
 constexpr char kTransactions[] = "Millrace_20261124";
+constexpr size_t kSlackBytes = 64;  // a base64 decoder may write a few bytes too many
 
 bool MayPass(int http_status, const std::string& type) {
   if (http_status >= 500 || http_status == 429) return true;
   return type == "ProvisionedThroughputExceededException" || type == "LimitExceededException" ||
-         type == "ThrottlingException" || type == "Throttling" || type == "KMSThrottlingException" ||
-         type == "RequestLimitExceeded" || type == "ServiceUnavailable" ||
-         type == "InternalFailure" || type == "ResourceInUseException";
+         type == "ThrottlingException" || type == "Throttling" ||
+         type == "KMSThrottlingException" || type == "RequestLimitExceeded" ||
+         type == "ServiceUnavailable" || type == "InternalFailure" ||
+         type == "ResourceInUseException";
 }
 
 bool IsAboutCredentials(const std::string& type) {
@@ -81,7 +83,8 @@ class RecordsParser {
     static thread_local ondemand::parser parser;
     body->reserve(body->size() + SIMDJSON_PADDING);
     // Every part of a record is at most as long as its text.
-    to_->bytes = std::make_unique_for_overwrite<char[]>(body->size() + 64);
+    to_->size_bytes = body->size() + kSlackBytes;
+    to_->bytes = std::make_unique_for_overwrite<char[]>(to_->size_bytes);
     at_ = to_->bytes.get();
     ondemand::document document;
     ondemand::object object;
@@ -109,7 +112,6 @@ class RecordsParser {
         if (value.get_int64().get(to_->behind_ms)) return false;
       }
     }
-    to_->size_bytes = static_cast<size_t>(at_ - to_->bytes.get());
     return true;
   }
 
@@ -233,9 +235,8 @@ Result<KinesisClient::Reply> KinesisClient::Call(const char* service, const char
 }
 
 Status KinesisClient::ErrorOf(const char* operation, const Reply& reply) const {
-  const std::string text =
-      Where(operation) + ": " + reply.error_type +
-      (reply.error_message.empty() ? "" : ": " + reply.error_message);
+  const std::string text = Where(operation) + ": " + reply.error_type +
+                           (reply.error_message.empty() ? "" : ": " + reply.error_message);
   if (MayPass(reply.http_status, reply.error_type)) return Status::External(text);
   if (reply.error_type == "ResourceNotFoundException") {
     return Status::User(text + " Create the stream, or correct 'stream.arn' and 'aws.endpoint'.");
@@ -254,7 +255,8 @@ Result<std::vector<KinesisShard>> KinesisClient::ListShards(const char* filter, 
   std::string body = "{" + stream_member_ + ",\"MaxResults\":1000";
   if (filter != nullptr) {
     body += ",\"ShardFilter\":{\"Type\":\"" + std::string(filter) + "\"";
-    if (std::string_view(filter) == "AT_TIMESTAMP") body += ",\"Timestamp\":" + SecondsText(time_ms);
+    if (std::string_view(filter) == "AT_TIMESTAMP")
+      body += ",\"Timestamp\":" + SecondsText(time_ms);
     body += "}";
   }
   body += "}";
@@ -289,8 +291,12 @@ Result<std::string> KinesisClient::GetShardIterator(const std::string& shard,
   std::string body = "{" + stream_member_ + ",\"ShardId\":";
   AppendJsonString(shard, &body);
   switch (start.kind) {
-    case ShardStart::Kind::kTrimHorizon: body += ",\"ShardIteratorType\":\"TRIM_HORIZON\"}"; break;
-    case ShardStart::Kind::kLatest: body += ",\"ShardIteratorType\":\"LATEST\"}"; break;
+    case ShardStart::Kind::kTrimHorizon:
+      body += ",\"ShardIteratorType\":\"TRIM_HORIZON\"}";
+      break;
+    case ShardStart::Kind::kLatest:
+      body += ",\"ShardIteratorType\":\"LATEST\"}";
+      break;
     case ShardStart::Kind::kAfterSequenceNumber:
       body += ",\"ShardIteratorType\":\"AFTER_SEQUENCE_NUMBER\",\"StartingSequenceNumber\":\"" +
               start.sequence_number + "\"}";
@@ -322,11 +328,11 @@ Result<FetchedRecords> KinesisClient::GetRecords(const std::string& iterator, in
                                                  bool* expired) {
   constexpr char kOperation[] = "GetRecords";
   *expired = false;
-  ASSIGN_OR_RETURN(Reply reply,
-                   Call(kKinesis, kOperation,
-                        "{\"ShardIterator\":\"" + iterator +
-                            "\",\"Limit\":" + std::to_string(limit) +
-                            (options_.stream_arn.empty() ? "}" : "," + stream_member_ + "}")));
+  ASSIGN_OR_RETURN(
+      Reply reply,
+      Call(kKinesis, kOperation,
+           "{\"ShardIterator\":\"" + iterator + "\",\"Limit\":" + std::to_string(limit) +
+               (options_.stream_arn.empty() ? "}" : "," + stream_member_ + "}")));
   if (!reply.error_type.empty()) {
     // A service that was set up anew no longer knows its iterators, though the stream be the same.
     *expired = reply.error_type == "ExpiredIteratorException" ||
@@ -399,9 +405,8 @@ Result<TransactionEnd> KinesisClient::AbortTransaction(const std::string& id) {
 
 Result<std::vector<std::string>> KinesisClient::OpenTransactions(const std::string& prefix) {
   constexpr char kOperation[] = "ListTransactions";
-  ASSIGN_OR_RETURN(const Reply reply,
-                   Call(kTransactions, kOperation,
-                        json{{"Prefix", prefix}, {"State", "OPEN"}}.dump()));
+  ASSIGN_OR_RETURN(const Reply reply, Call(kTransactions, kOperation,
+                                           json{{"Prefix", prefix}, {"State", "OPEN"}}.dump()));
   if (!reply.error_type.empty()) return ErrorOf(kOperation, reply);
   try {
     std::vector<std::string> ids;
@@ -447,8 +452,7 @@ void PutRequest::Keep(const std::vector<size_t>& records) {
     if (!begins.empty()) body.push_back(',');
     begins.push_back(static_cast<uint32_t>(body.size()));
     // Behind each but the last stands a comma, behind the last "]}".
-    const size_t end =
-        record + 1 < begins_.size() ? begins_[record + 1] - 1 : body_.size() - 2;
+    const size_t end = record + 1 < begins_.size() ? begins_[record + 1] - 1 : body_.size() - 2;
     body.append(body_, begins_[record], end - begins_[record]);
   }
   body += "]}";

@@ -17,7 +17,7 @@ struct KinesisClientOptions {
   runtime::HttpEndpoint endpoint;
   std::string region = "us-east-1";
   std::optional<runtime::AwsCredentials> credentials;  // none: requests are not signed
-  std::string stream;      // its name
+  std::string stream;                                  // its name
   std::string stream_arn;  // empty: requests name the stream by its name
   // For how long trouble that may pass (no connection, throttling, 5xx) is waited out before it
   // becomes an error of the job.
@@ -48,7 +48,7 @@ struct FetchedRecords {
   std::string next_iterator;  // empty: the shard is closed and read to its end
   int64_t behind_ms = 0;      // from its tip; 0: nothing more is there
   std::unique_ptr<char[]> bytes;
-  size_t size_bytes = 0;
+  size_t size_bytes = 0;  // of `bytes`
 };
 
 // Where an iterator begins.

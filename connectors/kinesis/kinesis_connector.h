@@ -4,8 +4,8 @@
 
 namespace millrace::connectors {
 
-// Describes 'kinesis': reads and writes streams of Amazon Kinesis Data Streams, or of whatever speaks
-// its API, our own log first of all.
+// Describes 'kinesis': reads and writes streams of Amazon Kinesis Data Streams, or of whatever
+// speaks its API, our own log first of all.
 runtime::ConnectorInfo MakeKinesisConnector();
 
 }  // namespace millrace::connectors

@@ -23,25 +23,30 @@ constexpr char kDefaultTimestampFormat[] = "yyyy-MM-dd'T'HH:mm:ss.SSSXXX";
 constexpr OptionSpec kOptions[] = {
     {"stream.arn", OptionType::kString, nullptr,
      "The stream, as arn:aws:kinesis:REGION:ACCOUNT:stream/NAME."},
-    {"stream", OptionType::kString, nullptr, "The stream by its name alone, instead of 'stream.arn'."},
+    {"stream", OptionType::kString, nullptr,
+     "The stream by its name alone, instead of 'stream.arn'."},
     {"format", OptionType::kString, nullptr, "The format of the records.", "", true},
     {"aws.region", OptionType::kString, nullptr,
      "The region of the stream; that of 'stream.arn' or AWS_REGION when not set."},
     {"aws.endpoint", OptionType::kString, nullptr,
-     "Where the service listens, for example http://127.0.0.1:4567; derived from the region when not "
+     "Where the service listens, for example http://127.0.0.1:4567; derived from the region when "
+     "not "
      "set."},
     {"aws.trust.all.certificates", OptionType::kBool, "false",
      "Accept any TLS certificate; for tests only. Not used: there is no TLS yet."},
     {"aws.retry-timeout", OptionType::kDuration, "10 min",
-     "For how long a service that can't be reached, throttles or fails is tried again before it is an "
+     "For how long a service that can't be reached, throttles or fails is tried again before it is "
+     "an "
      "error of the job. Ours."},
     // Credentials.
     {"aws.credentials.provider", OptionType::kEnum, "AUTO",
      "Where credentials come from: BASIC, the options 'aws.credentials.basic.*'; ENV_VAR, "
-     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; AUTO, the first of these that "
+     "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; AUTO, the first of these "
+     "that "
      "is set, or none.",
      "AUTO,BASIC,ENV_VAR,SYS_PROP,PROFILE,ASSUME_ROLE,WEB_IDENTITY_TOKEN,CUSTOM"},
-    {"aws.credentials.basic.accesskeyid", OptionType::kString, nullptr, "Access key id, for BASIC."},
+    {"aws.credentials.basic.accesskeyid", OptionType::kString, nullptr,
+     "Access key id, for BASIC."},
     {"aws.credentials.basic.secretkey", OptionType::kString, nullptr, "Secret key, for BASIC.", "",
      false, true},
     {"aws.credentials.basic.sessiontoken", OptionType::kString, nullptr,
@@ -52,7 +57,8 @@ constexpr OptionSpec kOptions[] = {
      "started.",
      "LATEST,TRIM_HORIZON,AT_TIMESTAMP"},
     {"source.init.timestamp", OptionType::kString, nullptr,
-     "For AT_TIMESTAMP: a date and time with an offset (2013-01-01T00:00:00.000Z), or seconds since "
+     "For AT_TIMESTAMP: a date and time with an offset (2013-01-01T00:00:00.000Z), or seconds "
+     "since "
      "the epoch."},
     {"source.init.timestamp.format", OptionType::kString, kDefaultTimestampFormat,
      "The form of 'source.init.timestamp'; only the default is read."},
@@ -104,7 +110,8 @@ constexpr OptionSpec kOptions[] = {
      "The most unfinished requests. Not used: a subtask has one, so that order is kept."},
     {"sink.requests.max-buffered", OptionType::kInt, "10000",
      "So many records may wait before the job is held back."},
-    {"sink.flush-buffer.size", OptionType::kInt, "5242880", "A request is sent once it has so many bytes."},
+    {"sink.flush-buffer.size", OptionType::kInt, "5242880",
+     "A request is sent once it has so many bytes."},
     {"sink.flush-buffer.timeout", OptionType::kInt, "5000",
      "After so many milliseconds a request that is not full is sent (at-least-once)."},
     {"sink.fail-on-error", OptionType::kBool, "false",
@@ -113,7 +120,8 @@ constexpr OptionSpec kOptions[] = {
     {"sink.http-client.read-timeout", OptionType::kInt, nullptr,
      "The longest time of a request, in milliseconds."},
     {"sink.http-client.protocol.version", OptionType::kString, nullptr, "Not used: HTTP/1.1."},
-    {"sink.parallelism", OptionType::kInt, nullptr, "Subtasks of the sink.", "", false, false, true},
+    {"sink.parallelism", OptionType::kInt, nullptr, "Subtasks of the sink.", "", false, false,
+     true},
 };
 
 // Values of enums come in any case.
@@ -136,10 +144,10 @@ Status ReadStream(const Options& options, KinesisClientOptions* client) {
   const std::string arn = options.Find("stream.arn").value_or("");
   client->stream = options.Find("stream").value_or("");
   if (arn.empty() == client->stream.empty()) {
-    return Status::User(arn.empty()
-                            ? "One or more required options are missing.\n\nMissing required options "
-                              "are:\n\nstream.arn"
-                            : "Options 'stream.arn' and 'stream' exclude each other: give one");
+    return Status::User(
+        arn.empty() ? "One or more required options are missing.\n\nMissing required options "
+                      "are:\n\nstream.arn"
+                    : "Options 'stream.arn' and 'stream' exclude each other: give one");
   }
   std::string region;
   if (!arn.empty()) {
@@ -169,7 +177,8 @@ Status ReadStream(const Options& options, KinesisClientOptions* client) {
   if (!endpoint.has_value()) {
     return Status::User(
         "Option 'aws.endpoint' is missing. Without it the endpoint is https://kinesis." +
-        client->region + ".amazonaws.com, and TLS is not supported yet: name a service that speaks "
+        client->region +
+        ".amazonaws.com, and TLS is not supported yet: name a service that speaks "
         "HTTP, for example 'aws.endpoint' = 'http://127.0.0.1:4567'");
   }
   Result<runtime::HttpEndpoint> parsed = runtime::HttpEndpoint::Parse(*endpoint);
@@ -182,13 +191,13 @@ Status ReadStream(const Options& options, KinesisClientOptions* client) {
 
 Status ReadCredentials(const Options& options, KinesisClientOptions* client) {
   const std::string provider = Upper(options.String("aws.credentials.provider"));
-  runtime::AwsCredentials basic{
-      options.Find("aws.credentials.basic.accesskeyid").value_or(""),
-      options.Find("aws.credentials.basic.secretkey").value_or(""),
-      options.Find("aws.credentials.basic.sessiontoken").value_or("")};
+  runtime::AwsCredentials basic{options.Find("aws.credentials.basic.accesskeyid").value_or(""),
+                                options.Find("aws.credentials.basic.secretkey").value_or(""),
+                                options.Find("aws.credentials.basic.sessiontoken").value_or("")};
   if (basic.access_key_id.empty() != basic.secret_access_key.empty()) {
     return Status::User(
-        "Options 'aws.credentials.basic.accesskeyid' and 'aws.credentials.basic.secretkey' need each "
+        "Options 'aws.credentials.basic.accesskeyid' and 'aws.credentials.basic.secretkey' need "
+        "each "
         "other: one is missing");
   }
   runtime::AwsCredentials environment{FromEnvironment("AWS_ACCESS_KEY_ID"),
@@ -271,7 +280,8 @@ Status ReadSource(const Options& options, KinesisSourceSettings* source) {
   }
   if (Upper(options.String("source.reader.type")) == "EFO") {
     return Status::User(
-        "Option 'source.reader.type' = 'EFO' (enhanced fan-out) is not supported yet: take POLLING");
+        "Option 'source.reader.type' = 'EFO' (enhanced fan-out) is not supported yet: take "
+        "POLLING");
   }
   source->bounded = Upper(options.String("scan.bounded.mode")) == "LATEST-OFFSET";
   if (source->bounded && source->position == InitialPosition::kLatest) {
@@ -309,7 +319,7 @@ Status ReadSink(const Options& options, const runtime::TableSpec& table,
   const auto guarantee = options.Find("sink.delivery-guarantee");
   if (guarantee.has_value()) {
     sink->guarantee = Upper(*guarantee) == "EXACTLY-ONCE" ? SinkGuarantee::kExactlyOnce
-                                                   : SinkGuarantee::kAtLeastOnce;
+                                                          : SinkGuarantee::kAtLeastOnce;
   }
   const auto partitioner = options.Find("sink.partitioner");
   if (!table.partition_keys.empty()) {

@@ -21,11 +21,11 @@ struct KinesisSourceSettings {
   InitialPosition position = InitialPosition::kLatest;
   int64_t timestamp_ms = 0;  // of kAtTimestamp
   int64_t discovery_interval_ms = 10000;
-  bool bounded = false;      // ends at what is there when it starts
+  bool bounded = false;  // ends at what is there when it starts
   int64_t records_max = 10000;
-  int64_t idle_interval_ms = 250;    // after a fetch that found nothing
-  int64_t fetch_interval_ms = 0;     // after one that found something
-  size_t prefetch_bytes = 8 << 20;   // of a reader
+  int64_t idle_interval_ms = 250;   // after a fetch that found nothing
+  int64_t fetch_interval_ms = 0;    // after one that found something
+  size_t prefetch_bytes = 8 << 20;  // of a reader
 };
 
 enum class SinkGuarantee : uint8_t { kAuto, kExactlyOnce, kAtLeastOnce };

@@ -50,8 +50,8 @@ class KinesisCommitter : public runtime::SinkCommitter {
     for (const Committable& committable : committables) {
       ASSIGN_OR_RETURN(const PreparedTransaction prepared,
                        PreparedTransaction::Parse(committable.bytes));
-      RETURN_IF_ERROR(CommitOne(prepared).Within("checkpoint " +
-                                                 std::to_string(committable.checkpoint_id)));
+      RETURN_IF_ERROR(
+          CommitOne(prepared).Within("checkpoint " + std::to_string(committable.checkpoint_id)));
     }
     return Status::Ok();
   }
@@ -73,24 +73,28 @@ class KinesisCommitter : public runtime::SinkCommitter {
 
  private:
   Status CommitOne(const PreparedTransaction& prepared) {
-    ASSIGN_OR_RETURN(const TransactionEnd end,
-                     Patiently<TransactionEnd>(client_->options(), [&] {
+    ASSIGN_OR_RETURN(const TransactionEnd end, Patiently<TransactionEnd>(client_->options(), [&] {
                        return client_->CommitTransaction(prepared.id);
                      }));
     if (end == TransactionEnd::kDone) return Status::Ok();
-    const std::string where = "stream '" + client_->options().stream + "', transaction " + prepared.id;
+    const std::string where =
+        "stream '" + client_->options().stream + "', transaction " + prepared.id;
     if (end == TransactionEnd::kAborted) {
       return Status::User(
-          "rows that the checkpoint holds can't be committed: the log has dropped them, since their "
+          "rows that the checkpoint holds can't be committed: the log has dropped them, since "
+          "their "
           "transaction was open for longer than its 'transaction-timeout'. Restore from an earlier "
-          "checkpoint, or without one: " + where);
+          "checkpoint, or without one: " +
+          where);
     }
     if (runtime::SystemClock().NowMs() - prepared.prepared_ms > kMemoryMs) {
       return Status::Ok();  // committed when its checkpoint was complete, and forgotten since
     }
     return Status::User(
-        "rows that the checkpoint holds can't be committed: the log does not know their transaction. "
-        "Is it another log, or a new one at the same address? " + where);
+        "rows that the checkpoint holds can't be committed: the log does not know their "
+        "transaction. "
+        "Is it another log, or a new one at the same address? " +
+        where);
   }
 
   const std::shared_ptr<KinesisClient> client_;
@@ -109,7 +113,8 @@ class KinesisSink : public runtime::Sink {
     ASSIGN_OR_RETURN(const bool exactly_once, IsExactlyOnce());
     return MakeKinesisWriter(client_, settings_, table_, exactly_once ? Prefix() : "");
   }
-  // Also where rows are visible at once: a checkpoint made under exactly-once may hold some to commit.
+  // Also where rows are visible at once: a checkpoint made under exactly-once may hold some to
+  // commit.
   Result<std::unique_ptr<runtime::SinkCommitter>> MakeCommitter() override {
     ASSIGN_OR_RETURN(const bool exactly_once, IsExactlyOnce());
     return std::make_unique<KinesisCommitter>(client_, Prefix(), exactly_once);
@@ -127,12 +132,12 @@ class KinesisSink : public runtime::Sink {
                       return true;
                     }).status());
     if (settings_.sink.guarantee != SinkGuarantee::kAtLeastOnce) {
-      ASSIGN_OR_RETURN(exactly_once_, Patiently<bool>(settings_.client, [&] {
-                         return client_->HasTransactions();
-                       }));
+      ASSIGN_OR_RETURN(exactly_once_, Patiently<bool>(settings_.client,
+                                                      [&] { return client_->HasTransactions(); }));
       if (!exactly_once_ && settings_.sink.guarantee == SinkGuarantee::kExactlyOnce) {
         return Status::User(
-            "Option 'sink.delivery-guarantee' = 'exactly-once' needs the transactions of a Millrace "
+            "Option 'sink.delivery-guarantee' = 'exactly-once' needs the transactions of a "
+            "Millrace "
             "log, and this service has none: take 'at-least-once'. Endpoint: http://" +
             settings_.client.endpoint.HostHeader());
       }
@@ -168,7 +173,8 @@ Result<PreparedTransaction> PreparedTransaction::Parse(const std::string& text) 
     const json prepared = json::parse(text);
     if (prepared.at("version").get<int>() != kCommittableVersion) {
       return Status::User(
-          "a committable of a kinesis sink is of a version that this program does not know: " + text);
+          "a committable of a kinesis sink is of a version that this program does not know: " +
+          text);
     }
     return PreparedTransaction{prepared.at("transaction"), prepared.at("preparedMs")};
   } catch (const json::exception& e) {
@@ -180,9 +186,9 @@ Result<PreparedTransaction> PreparedTransaction::Parse(const std::string& text) 
 Result<std::unique_ptr<runtime::Sink>> MakeKinesisSink(const runtime::TableSpec& table) {
   ASSIGN_OR_RETURN(KinesisSettings settings, ReadKinesisSettings(table));
   // A format or column that can't be written is refused here, before anything starts.
-  RETURN_IF_ERROR(MakeKinesisWriter(std::make_shared<KinesisClient>(settings.client), settings,
-                                    table, "")
-                      .status());
+  RETURN_IF_ERROR(
+      MakeKinesisWriter(std::make_shared<KinesisClient>(settings.client), settings, table, "")
+          .status());
   return std::make_unique<KinesisSink>(std::move(settings), table);
 }
 

@@ -38,10 +38,18 @@ class KinesisSource : public runtime::Source {
 std::string ShardPosition::ToText() const {
   json text = {{"version", kPositionVersion}};
   switch (start.kind) {
-    case ShardStart::Kind::kAfterSequenceNumber: text["after"] = start.sequence_number; break;
-    case ShardStart::Kind::kAtTimestamp: text["at"] = start.timestamp_ms; break;
-    case ShardStart::Kind::kTrimHorizon: text["at"] = "TRIM_HORIZON"; break;
-    case ShardStart::Kind::kLatest: text["at"] = "LATEST"; break;
+    case ShardStart::Kind::kAfterSequenceNumber:
+      text["after"] = start.sequence_number;
+      break;
+    case ShardStart::Kind::kAtTimestamp:
+      text["at"] = start.timestamp_ms;
+      break;
+    case ShardStart::Kind::kTrimHorizon:
+      text["at"] = "TRIM_HORIZON";
+      break;
+    case ShardStart::Kind::kLatest:
+      text["at"] = "LATEST";
+      break;
   }
   if (until_ms.has_value()) text["until"] = *until_ms;
   return text.dump();
@@ -51,8 +59,8 @@ Result<ShardPosition> ShardPosition::Parse(const std::string& text) {
   try {
     const json position = json::parse(text);
     if (position.at("version").get<int>() != kPositionVersion) {
-      return Status::User("a position of a shard is of a version that this program does not know: " +
-                          text);
+      return Status::User(
+          "a position of a shard is of a version that this program does not know: " + text);
     }
     ShardPosition parsed;
     if (position.contains("after")) {
@@ -62,7 +70,8 @@ Result<ShardPosition> ShardPosition::Parse(const std::string& text) {
       parsed.start.kind = ShardStart::Kind::kAtTimestamp;
       parsed.start.timestamp_ms = at.get<int64_t>();
     } else {
-      parsed.start.kind = at == "LATEST" ? ShardStart::Kind::kLatest : ShardStart::Kind::kTrimHorizon;
+      parsed.start.kind =
+          at == "LATEST" ? ShardStart::Kind::kLatest : ShardStart::Kind::kTrimHorizon;
     }
     if (position.contains("until")) parsed.until_ms = position["until"].get<int64_t>();
     return parsed;

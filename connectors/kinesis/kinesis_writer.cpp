@@ -93,7 +93,8 @@ class KinesisWriter : public runtime::SinkWriter {
         keys_(std::move(keys)),
         prefix_(std::move(prefix)) {}
 
-  // What no checkpoint will name is dropped now rather than when the log loses patience; best effort.
+  // What no checkpoint will name is dropped now rather than when the log loses patience; best
+  // effort.
   ~KinesisWriter() override {
     if (queue_ == nullptr) return;
     const bool under_way = queue_->Stop();

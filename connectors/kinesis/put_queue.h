@@ -17,8 +17,8 @@ namespace millrace::connectors {
 // retry timeout; no thread waits meanwhile. Under a transaction a request that was sent twice is
 // stored once, by its batch number.
 //
-// Shared by its writer and the work it started; after Stop nothing more is sent. Thread-safe; nothing
-// here blocks but the work on IO threads.
+// Shared by its writer and the work it started; after Stop nothing more is sent. Thread-safe;
+// nothing here blocks but the work on IO threads.
 class PutQueue : public std::enable_shared_from_this<PutQueue> {
  public:
   PutQueue(std::shared_ptr<KinesisClient> client, std::shared_ptr<IoGate> gate,
@@ -51,10 +51,10 @@ class PutQueue : public std::enable_shared_from_this<PutQueue> {
 
   mutable std::mutex mutex_;
   std::deque<Item> items_;
-  size_t records_ = 0;        // in items_
+  size_t records_ = 0;              // in items_
   size_t wake_at_most_ = SIZE_MAX;  // wake the writer at so many records; SIZE_MAX: do not
-  bool sending_ = false;      // an IO thread has it
-  bool pausing_ = false;      // until the timer
+  bool sending_ = false;            // an IO thread has it
+  bool pausing_ = false;            // until the timer
   bool stopped_ = false;
   runtime::Status status_;
   int64_t pause_ms_ = 0;

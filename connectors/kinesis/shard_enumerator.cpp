@@ -62,8 +62,10 @@ class ShardEnumerator : public runtime::SplitEnumerator {
     try {
       const json state = json::parse(snapshot);
       if (state.at("version").get<int>() != kSnapshotVersion) {
-        return Status::User("state of a kinesis source is of a version that this program does not "
-                            "know: " + snapshot.substr(0, 200));
+        return Status::User(
+            "state of a kinesis source is of a version that this program does not "
+            "know: " +
+            snapshot.substr(0, 200));
       }
       started_ = state.at("started");
       start_ms_ = state.at("startMs");
@@ -152,9 +154,9 @@ class ShardEnumerator : public runtime::SplitEnumerator {
   const KinesisSourceSettings settings_;
   std::map<std::string, ShardState> shards_;
   bool started_ = false;
-  bool waiting_ = false;      // a shard waits for its parents
-  int64_t start_ms_ = 0;      // where reading begins, unless at TRIM_HORIZON
-  int64_t until_ms_ = 0;      // bounded: where it ends
+  bool waiting_ = false;  // a shard waits for its parents
+  int64_t start_ms_ = 0;  // where reading begins, unless at TRIM_HORIZON
+  int64_t until_ms_ = 0;  // bounded: where it ends
   int64_t failing_since_ms_ = 0;
 };
 

@@ -153,8 +153,9 @@ void ShardFetcher::Fetched(Shard& shard, size_t index, FetchedRecords records) {
       // Some services walk over stretches without records, one empty answer after another.
       Pause(shard, index, settings_.fetch_interval_ms);
     } else {
-      Pause(shard, index, std::clamp(shard.pause_ms * 2, std::min(first_pause_ms_, settings_.idle_interval_ms),
-                                     settings_.idle_interval_ms));
+      Pause(shard, index,
+            std::clamp(shard.pause_ms * 2, std::min(first_pause_ms_, settings_.idle_interval_ms),
+                       settings_.idle_interval_ms));
     }
     return;
   }
@@ -170,10 +171,9 @@ void ShardFetcher::Fetched(Shard& shard, size_t index, FetchedRecords records) {
   shard.pause_ms = 0;
   if (shard.ended) return;
   // At the tip it pays to let some records gather.
-  const int64_t pause_ms =
-      at_tip ? std::max(settings_.fetch_interval_ms,
-                        std::min(first_pause_ms_, settings_.idle_interval_ms))
-             : settings_.fetch_interval_ms;
+  const int64_t pause_ms = at_tip ? std::max(settings_.fetch_interval_ms,
+                                             std::min(first_pause_ms_, settings_.idle_interval_ms))
+                                  : settings_.fetch_interval_ms;
   if (pause_ms > 0) {
     Pause(shard, index, pause_ms);
     shard.pause_ms = 0;

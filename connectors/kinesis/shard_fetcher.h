@@ -15,10 +15,11 @@
 
 namespace millrace::connectors {
 
-// Fetches the records of a reader's shards ahead of it, on IO threads: at most one request a shard is
-// under way, and what lies here or with the reader is bounded in bytes. A shard that gives nothing
-// is asked again after a pause that grows up to the idle interval; no thread waits meanwhile. A
-// service that can't be reached or throttles is tried again until the client's retry timeout.
+// Fetches the records of a reader's shards ahead of it, on IO threads: at most one request a shard
+// is under way, and what lies here or with the reader is bounded in bytes. A shard that gives
+// nothing is asked again after a pause that grows up to the idle interval; no thread waits
+// meanwhile. A service that can't be reached or throttles is tried again until the client's retry
+// timeout.
 //
 // Shared by its reader and the work it started, so it outlives the reader if it must; after Stop
 // nothing new begins. Thread-safe; nothing here blocks but the work on IO threads. Wakes the reader
@@ -29,11 +30,11 @@ class ShardFetcher : public std::enable_shared_from_this<ShardFetcher> {
                const KinesisSourceSettings& settings, std::shared_ptr<runtime::MemoryPool> pool);
   ~ShardFetcher();
 
-  // Begins to fetch a shard; they are numbered in the order of the calls. `until_ms`: the shard ends
-  // before the first record that arrived later, or where nothing more is there.
+  // Begins to fetch a shard; they are numbered in the order of the calls. `until_ms`: the shard
+  // ends before the first record that arrived later, or where nothing more is there.
   void AddShard(std::string id, ShardStart start, std::optional<int64_t> until_ms);
-  // The next records of a shard, and null if none are at hand. Those without a next_iterator are the
-  // shard's last, and may be none.
+  // The next records of a shard, and null if none are at hand. Those without a next_iterator are
+  // the shard's last, and may be none.
   std::unique_ptr<FetchedRecords> Take(int shard);
   // Says that records given by Take are no longer needed.
   void Release(std::unique_ptr<FetchedRecords> records);

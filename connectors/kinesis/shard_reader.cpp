@@ -19,10 +19,10 @@ enum class Metadata : uint8_t { kTimestamp, kShardId, kSequenceNumber, kPartitio
 
 // How the columns of a batch are made of a record.
 struct RowPlan {
-  runtime::RowType columns;           // of the builder: decoded ones, then metadata
-  int decoded = 0;                    // how many are the decoder's
-  bool drop_first = false;            // the query wants no column of the record: one is decoded to
-                                      // count rows, and dropped
+  runtime::RowType columns;  // of the builder: decoded ones, then metadata
+  int decoded = 0;           // how many are the decoder's
+  bool drop_first = false;   // the query wants no column of the record: one is decoded to
+                             // count rows, and dropped
   std::vector<Metadata> metadata;
 };
 
@@ -108,9 +108,9 @@ class ShardReader : public runtime::SourceReader {
  private:
   struct Shard {
     std::string id;
-    ShardPosition position;                    // behind what was handed over
+    ShardPosition position;  // behind what was handed over
     std::unique_ptr<FetchedRecords> current;
-    size_t next_record = 0;                    // of `current`
+    size_t next_record = 0;  // of `current`
     bool paused = false;
     bool finished = false;
   };
@@ -171,10 +171,18 @@ class ShardReader : public runtime::SourceReader {
         const KinesisRecord& record =
             shard.current->records[begin + static_cast<size_t>(row_record)];
         switch (plan_.metadata[m]) {
-          case Metadata::kTimestamp: AppendTimestampTo(&column, {record.arrival_ms, 0}); break;
-          case Metadata::kShardId: column.AppendString(shard.id); break;
-          case Metadata::kSequenceNumber: column.AppendString(record.sequence_number); break;
-          case Metadata::kPartitionKey: column.AppendString(record.partition_key); break;
+          case Metadata::kTimestamp:
+            AppendTimestampTo(&column, {record.arrival_ms, 0});
+            break;
+          case Metadata::kShardId:
+            column.AppendString(shard.id);
+            break;
+          case Metadata::kSequenceNumber:
+            column.AppendString(record.sequence_number);
+            break;
+          case Metadata::kPartitionKey:
+            column.AppendString(record.partition_key);
+            break;
         }
       }
     }

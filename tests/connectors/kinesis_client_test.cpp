@@ -38,8 +38,8 @@ TEST_CASE("a kinesis client reads back what it put, whatever the bytes", "[kines
   // Behind the 100th.
   ShardStart start{ShardStart::Kind::kAfterSequenceNumber,
                    std::string(fetched.records[99].sequence_number), 0};
-  const FetchedRecords rest = Need(
-      client.GetRecords(Need(client.GetShardIterator("shardId-000000000000", start)), 10, &expired));
+  const FetchedRecords rest = Need(client.GetRecords(
+      Need(client.GetShardIterator("shardId-000000000000", start)), 10, &expired));
   REQUIRE(rest.records.size() == 10);
   CHECK(rest.records[0].data == data[100]);
   CHECK(rest.behind_ms > 0);
@@ -61,6 +61,25 @@ TEST_CASE("errors of a kinesis client say whose they are", "[kinesis]") {
   const Status away = client.DescribeStreamSummary();
   CHECK(away.fault() == Fault::kExternal);
   CHECK(away.retry() == Retry::kBackoff);
+}
+
+TEST_CASE("a put under a transaction that is sent twice is stored once", "[kinesis]") {
+  TestLog log;
+  log.CreateStream("s", 1);
+  KinesisClientOptions options = log.ClientOptions("s");
+  options.request_timeout_ms = 3000;
+  KinesisClient client(options);
+  PutRequest request(client);
+  request.Add("a", "k");
+  std::vector<size_t> failed;
+  Need(client.PutRecords(request.Close(), 1, "t", 1, &failed));
+  Need(client.PutRecords(request.Close(), 1, "t", 1, &failed));
+  log.Stop();
+  log.Start();
+  Need(client.PutRecords(request.Close(), 1, "t", 1, &failed));
+  Need(client.PutRecords(request.Close(), 1, "t", 2, &failed));
+  CHECK(Need(client.CommitTransaction("t")) == TransactionEnd::kDone);
+  CHECK(log.Read("s") == std::vector<std::string>{"a", "a"});
 }
 
 TEST_CASE("a put request keeps some of its records", "[kinesis]") {

@@ -1,10 +1,9 @@
-#include <catch2/catch.hpp>
+#include "connectors/kinesis/kinesis_sink.h"
 
 #include <algorithm>
-#include <atomic>
+#include <catch2/catch.hpp>
 
 #include "connectors/kinesis/kinesis_connector.h"
-#include "connectors/kinesis/kinesis_sink.h"
 #include "tests/connectors/kinesis_test_parts.h"
 
 namespace millrace::connectors {
@@ -157,9 +156,8 @@ TEST_CASE("a kinesis sink waits for a log that goes away and returns", "[kinesis
   log.CreateStream("s", 2);
   Run run(log.Table("s", kColumns, {{"sink.batch.max-size", "50"}}), "run1");
   Need(run.Write(0, 500));
-  std::atomic<bool> writing{true};
-  std::thread outage([&] {
-    for (int i = 0; i < 5 && writing; ++i) {
+  std::jthread outage([&](const std::stop_token& enough) {
+    for (int i = 0; i < 5 && !enough.stop_requested(); ++i) {
       log.Stop();
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       log.Start();
@@ -172,7 +170,7 @@ TEST_CASE("a kinesis sink waits for a log that goes away and returns", "[kinesis
     const auto prepared = Need(run.Prepare(epoch));
     Need(run.committer().Commit(prepared));
   }
-  writing = false;
+  outage.request_stop();
   outage.join();
   CHECK(Sorted(log.Read("s")) == Records(0, n));
 }
@@ -190,8 +188,9 @@ TEST_CASE("a kinesis sink holds its input back while much waits", "[kinesis]") {
 TEST_CASE("a kinesis sink under at-least-once shows rows once they are written", "[kinesis]") {
   TestLog log;
   log.CreateStream("s", 2);
-  const auto table = log.Table("s", kColumns, {{"sink.delivery-guarantee", "at-least-once"},
-                                               {"sink.flush-buffer.timeout", "20"}});
+  const auto table = log.Table(
+      "s", kColumns,
+      {{"sink.delivery-guarantee", "at-least-once"}, {"sink.flush-buffer.timeout", "20"}});
   Run run(table, "run1");
   Need(run.Write(0, 10));
   CHECK(run.context().timer_ms() != INT64_MAX);
@@ -219,7 +218,8 @@ TEST_CASE("a kinesis sink gives up with the reason", "[kinesis]") {
   CHECK(away.message().find("PutRecords of stream 's'") != std::string::npos);
   log.Start();
 
-  const std::vector<Committable> foreign{{1, 0, PreparedTransaction{"gone", run.context().now_ms()}.ToText()}};
+  const std::vector<Committable> foreign{
+      {1, 0, PreparedTransaction{"gone", run.context().now_ms()}.ToText()}};
   const Status unknown = run.committer().Commit(foreign);
   REQUIRE(!unknown.ok());
   CHECK(unknown.fault() == runtime::Fault::kUser);
@@ -249,8 +249,8 @@ TEST_CASE("partition keys of a kinesis sink", "[kinesis]") {
     Need(run.committer().Commit(Need(run.Prepare(1))));
     KinesisClient client(log.ClientOptions("s"));
     bool expired = false;
-    const FetchedRecords fetched = Need(client.GetRecords(
-        Need(client.GetShardIterator("shardId-000000000000", {})), 10, &expired));
+    const FetchedRecords fetched = Need(
+        client.GetRecords(Need(client.GetShardIterator("shardId-000000000000", {})), 10, &expired));
     std::vector<std::string> found;
     for (const KinesisRecord& record : fetched.records) found.emplace_back(record.partition_key);
     return found;

@@ -1,10 +1,10 @@
-#include <catch2/catch.hpp>
+#include "connectors/kinesis/kinesis_source.h"
 
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <ctime>
 
 #include "connectors/kinesis/kinesis_connector.h"
-#include "connectors/kinesis/kinesis_source.h"
 #include "tests/connectors/kinesis_test_parts.h"
 
 namespace millrace::connectors {
@@ -109,8 +109,11 @@ TEST_CASE("a kinesis source gives metadata and projected columns", "[kinesis]") 
   table.projection = {{2, 0}, {1}};
   table.metadata = {"shard-id", "partition-key", "sequence-number", "timestamp"};
   const auto known = KinesisReadableMetadata();
-  table.produced = {{"d", table.physical[2].type.children()[0].type}, table.physical[1],
-                    {"s", known[1].type}, {"p", known[3].type}, {"q", known[2].type},
+  table.produced = {{"d", table.physical[2].type.children()[0].type},
+                    table.physical[1],
+                    {"s", known[1].type},
+                    {"p", known[3].type},
+                    {"q", known[2].type},
                     {"t", known[0].type}};
   Reading reading(table);
   Need(reading.reader().AddSplits(Discover(table)));
@@ -177,8 +180,8 @@ TEST_CASE("a kinesis source begins at the latest record, or at a time", "[kinesi
 
   char seconds[32];
   std::snprintf(seconds, sizeof(seconds), "%.3f", static_cast<double>(now_ms) / 1000);
-  const TableSpec at_time = log.Table("s", "n INT", {{"source.init.position", "AT_TIMESTAMP"},
-                                                     {"source.init.timestamp", seconds}});
+  const TableSpec at_time = log.Table(
+      "s", "n INT", {{"source.init.position", "AT_TIMESTAMP"}, {"source.init.timestamp", seconds}});
   Reading later(at_time);
   Need(later.reader().AddSplits(Discover(at_time)));
   std::vector<std::string> later_rows;
@@ -276,13 +279,15 @@ TEST_CASE("options of a kinesis table are checked before anything starts", "[kin
   };
   CHECK(why({}).empty());
   CHECK(why({{"source.reader.type", "EFO"}}).find("enhanced fan-out") != std::string::npos);
-  CHECK(why({{"source.init.positon", "LATEST"}}).find("'source.init.position'") != std::string::npos);
+  CHECK(why({{"source.init.positon", "LATEST"}}).find("'source.init.position'") !=
+        std::string::npos);
   CHECK(why({{"stream.arn", "arn:aws:kinesis:us-east-1:0:stream/s"}}).find("exclude") !=
         std::string::npos);
   CHECK(why({{"source.init.position", "AT_TIMESTAMP"}}).find("source.init.timestamp") !=
         std::string::npos);
   CHECK(why({{"source.init.position", "at_timestamp"},
-             {"source.init.timestamp", "2013-01-01T00:00:00.000-05:00"}}).empty());
+             {"source.init.timestamp", "2013-01-01T00:00:00.000-05:00"}})
+            .empty());
   CHECK(why({{"source.init.position", "AT_TIMESTAMP"}, {"source.init.timestamp", "yesterday"}})
             .find("yesterday") != std::string::npos);
   CHECK(why({{"aws.credentials.provider", "BASIC"}}).find("secretkey") != std::string::npos);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <catch2/catch.hpp>
-
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
@@ -46,9 +45,8 @@ class TestLog {
     std::filesystem::remove_all(folder_);
   }
   void Start() {
-    std::map<std::string, std::string> options{{"directory", folder_},
-                                               {"port", std::to_string(port_)},
-                                               {"segment-size", "8 mb"}};
+    std::map<std::string, std::string> options{
+        {"directory", folder_}, {"port", std::to_string(port_)}, {"segment-size", "8 mb"}};
     service_ = Need(LogService::Start(Need(runtime::Options::Parse(LogServiceOptions(), options))));
     port_ = service_->port();
   }
@@ -116,8 +114,8 @@ class TestLog {
     table.abilities = "[]";
     table.job_id = "0123456789abcdef0123456789abcdef";
     table.uid = "sink 1";
-    table.options = {{"connector", "kinesis"}, {"stream", stream}, {"aws.endpoint", url()},
-                     {"format", "json"}};
+    table.options = {
+        {"connector", "kinesis"}, {"stream", stream}, {"aws.endpoint", url()}, {"format", "json"}};
     for (auto& [name, value] : options) table.options[name] = value;
     return table;
   }
@@ -180,16 +178,14 @@ class TestContext : public runtime::OperatorContext, public runtime::MetricGroup
   // False: not woken in that time.
   bool AwaitWake(int64_t ms = 10000) {
     std::unique_lock lock(woken_->mutex);
-    const bool woken = woken_->changed.wait_for(lock, std::chrono::milliseconds(ms),
-                                                [&] { return woken_->yes; });
+    const bool woken =
+        woken_->changed.wait_for(lock, std::chrono::milliseconds(ms), [&] { return woken_->yes; });
     woken_->yes = false;
     return woken;
   }
   int64_t timer_ms() const { return timer_ms_; }
 
-  runtime::Counter& counter(std::string_view name) override {
-    return counters_[std::string(name)];
-  }
+  runtime::Counter& counter(std::string_view name) override { return counters_[std::string(name)]; }
   runtime::Gauge& gauge(std::string_view name) override { return gauges_[std::string(name)]; }
   void SetText(std::string_view, std::string) override {}
 
