@@ -15,6 +15,8 @@ using runtime::Progress;
 using runtime::Result;
 using runtime::Status;
 
+constexpr std::string_view kCantWrite =
+    "the filesystem sink can't write; the job goes on from its last checkpoint once it can";
 constexpr size_t kFlushBytes = 256 * 1024;           // of one file's buffer
 constexpr size_t kMostBufferedBytes = 32 << 20;      // of all buffers: then all are handed over
 constexpr size_t kMostInFlightBytes = 16 << 20;      // handed over and not written: then it blocks
@@ -158,8 +160,7 @@ void FileSinkWriter::Flush(Bucket& bucket) {
                  bytes = std::move(bucket.buffer)] {
     const Status status = file->Append(*files, bytes);
     in_flight->fetch_sub(bytes.size());
-    return status.Within(
-        "the filesystem sink can't write; the job goes on from its last checkpoint once it can");
+    return status.Within(kCantWrite);
   });
   bucket.buffer = std::string();
 }
@@ -167,7 +168,7 @@ void FileSinkWriter::Flush(Bucket& bucket) {
 void FileSinkWriter::Close(Bucket& bucket) {
   if (bucket.file == nullptr) return;
   Flush(bucket);
-  lane_->Submit([file = bucket.file] { return file->Close(); });
+  lane_->Submit([file = bucket.file] { return file->Close().Within(kCantWrite); });
   closed_.push_back(std::move(bucket.file));
   bucket.file = nullptr;
 }
