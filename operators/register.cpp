@@ -1,6 +1,7 @@
 #include "operators/register.h"
 
 #include "operators/calc.h"
+#include "operators/constraint_enforcer.h"
 #include "operators/drop_update_before.h"
 #include "operators/group_aggregate.h"
 #include "operators/local_window_aggregate.h"
@@ -12,6 +13,7 @@ namespace millrace::operators {
 
 void RegisterOperators(runtime::Registry& registry) {
   registry.AddOperator("calc", Calc::Make);
+  registry.AddOperator("constraint-enforcer", ConstraintEnforcer::Make);
   registry.AddOperator("drop-update-before", DropUpdateBefore::Make);
   registry.AddOperator("global-window-aggregate", WindowAggregate::Make);
   registry.AddOperator("group-aggregate", GroupAggregate::Make);

@@ -220,7 +220,8 @@ ConnectorInfo MakeValuesConnector() {
   info.options = kOptions;
   info.source_changelog = "all";
   info.sink_changelog = "all";
-  info.abilities = {"projection", "nested-projection", "filter", "watermark", "metadata", "partition"};
+  info.abilities = {"projection", "nested-projection", "filter",    "watermark",        "metadata",
+                    "partition",  "bucketing",         "overwrite", "static-partition", "target-columns"};
   info.make_source = [](const TableSpec& table) -> Result<std::unique_ptr<Source>> {
     ASSIGN_OR_RETURN(Options options, Options::Parse(kOptions, table.options));
     return std::make_unique<ValuesSource>(table, std::move(options));

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "jobs/plan/plan_table.h"
+#include "operators/constraint_enforcer.h"
 #include "runtime/api/option_table.h"
 #include "runtime/api/table_spec.h"
 #include "runtime/engine/job_options.h"
@@ -32,7 +33,7 @@ constexpr char kPrefix[] = "stream-exec-";
 constexpr const char* kStructural[] = {"table-source-scan_1", "table-source-scan_2", "values_1",
                                        "exchange_1", "union_1", "sink_1", "sink_2"};
 // Operators that plans have no node for.
-constexpr const char* kInternal[] = {"union"};
+constexpr const char* kInternal[] = {"constraint-enforcer"};
 
 // Where the rows of a node come out.
 struct NodeOutput {
@@ -298,7 +299,7 @@ Status Loader::LoadSink(const Json& node, const std::string& uid) {
   if (node.contains("conflictStrategy") && !node.at("conflictStrategy").is_null()) {
     return Status::User("ON CONFLICT is not there yet");
   }
-  ASSIGN_OR_RETURN(TableSpec table, ReadSinkTable(node));
+  ASSIGN_OR_RETURN(TableSpec table, ReadSinkTable(node, registry_));
   ASSIGN_OR_RETURN(const runtime::ConnectorInfo* connector,
                    registry_.FindConnector(table.connector));
   if (!connector->make_sink) {
@@ -318,22 +319,18 @@ Status Loader::LoadSink(const Json& node, const std::string& uid) {
     return Status::User("writes " + std::to_string(spec.inputs[0].size()) + " columns into a table of " +
                         std::to_string(table.produced.size()));
   }
-  if (registry_.operators().contains("constraint-enforcer")) {
+  const Json configuration = node.value("configuration", Json::object());
+  const bool lengths = configuration.value("table.exec.sink.type-length-enforcer",
+                                           std::string("IGNORE")) != "IGNORE";
+  if (operators::ConstraintEnforcer::IsNeeded(spec.inputs[0], table.produced, lengths)) {
     OperatorSpec enforcer = spec;
     enforcer.uid = uid + "-constraints";
     enforcer.kind = "constraint-enforcer";
-    enforcer.config = Json{{"configuration", node.value("configuration", Json::object())},
-                           {"table", table.identifier}}
-                          .dump();
+    enforcer.config =
+        Json{{"configuration", configuration}, {"table", table.identifier}}.dump();
     enforcer.output = table.produced;
-    bool needed = false;
-    for (size_t i = 0; i < table.produced.size(); ++i) {
-      needed |= !table.produced[i].type.nullable() && spec.inputs[0][i].type.nullable();
-    }
-    if (needed) {
-      RETURN_IF_ERROR(Check(enforcer));
-      inputs = {Place(std::move(enforcer), inputs)};
-    }
+    RETURN_IF_ERROR(Check(enforcer));
+    inputs = {Place(std::move(enforcer), inputs)};
   }
   Place(std::move(spec), inputs);
   return Status::Ok();

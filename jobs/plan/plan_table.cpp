@@ -1,5 +1,6 @@
 #include "jobs/plan/plan_table.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace millrace::jobs {
@@ -55,6 +56,38 @@ Json InputRef(int index, const LogicalType& type) {
   return {{"kind", "INPUT_REF"}, {"inputIndex", index}, {"type", type.ToString()}};
 }
 
+Json Combine(const char* function, const Json& left, const Json& right) {
+  return {{"kind", "CALL"},
+          {"syntax", "BINARY"},
+          {"internalName", function},
+          {"operands", {left, right}},
+          {"type", "BOOLEAN"}};
+}
+
+// CAST(column AS STRING) = 'value'
+Json PartitionEquals(const RowType& row, const std::string& column, const std::string& value) {
+  int index = 0;
+  while (static_cast<size_t>(index) < row.size() && row[static_cast<size_t>(index)].name != column) {
+    ++index;
+  }
+  if (static_cast<size_t>(index) == row.size()) return nullptr;
+  const std::string text = "VARCHAR(2147483647)";
+  const Json cast = {{"kind", "CALL"},
+                     {"internalName", "$CAST$1"},
+                     {"operands", Json::array({InputRef(index, row[static_cast<size_t>(index)].type)})},
+                     {"type", text}};
+  return Combine("$=$1", cast, {{"kind", "LITERAL"}, {"value", value}, {"type", text + " NOT NULL"}});
+}
+
+// The name under which connectors list what the planner may push into a sink.
+std::string AbilityName(const std::string& type) {
+  if (type == "Bucketing") return "bucketing";
+  if (type == "Overwrite") return "overwrite";
+  if (type == "Partitioning") return "static-partition";
+  if (type == "TargetColumnWriting") return "target-columns";
+  return type;
+}
+
 }  // namespace
 
 Result<LogicalType> TypeOf(const Json& json) {
@@ -80,6 +113,14 @@ Result<LogicalType> TypeOf(const Json& json) {
     if (kind == "ROWTIME") type = type.WithTimeAttribute(TimeAttribute::kRowtime);
     if (kind == "PROCTIME") type = type.WithTimeAttribute(TimeAttribute::kProctime);
     return type.AsNullable(nullable);
+  }
+  if (name == "RAW" && json.value("class", "") == "org.apache.flink.table.api.dataview.MapView") {
+    // The distinct values of a local aggregate, on their way to the global one: value to count.
+    const std::string logical = json.at("externalDataType").at("logicalType");
+    const size_t begin = logical.find("MAP<");
+    if (begin != std::string::npos && logical.ends_with('>')) {
+      return LogicalType::Parse(logical.substr(begin, logical.size() - begin - 1));
+    }
   }
   return Status::User("type of the plan is not supported yet: " + json.dump());
 }
@@ -145,8 +186,23 @@ Result<PlannedSource> ReadSourceTable(const Json& node) {
       }
       if (watermark["idleTimeoutMs"].get<int64_t>() < 0) watermark["idleTimeoutMs"] = 0;
       planned.watermark_json = watermark.dump();
-    } else if (type == "LimitPushDown" || type == "PartitionPushDown") {
-      others.push_back(ability);
+    } else if (type == "PartitionPushDown") {
+      // A filter like others: one of the partitions, by the text of its columns.
+      Json any;
+      for (const Json& partition : ability.at("partitions")) {
+        Json all;
+        for (const auto& [column, value] : partition.items()) {
+          Json is = PartitionEquals(current, column, value.get<std::string>());
+          all = all.is_null() ? is : Combine("$AND$1", all, is);
+        }
+        any = any.is_null() ? all : Combine("$OR$1", any, all);
+      }
+      if (any.is_null()) {
+        any = {{"kind", "LITERAL"}, {"value", false}, {"type", "BOOLEAN NOT NULL"}};
+      }
+      planned.filters.push_back(any.dump());
+    } else if (type == "LimitPushDown") {
+      others.push_back(ability);  // the plan has its own limit node
     } else {
       return Status::User("what was pushed into the source is not supported yet: " + type);
     }
@@ -154,10 +210,6 @@ Result<PlannedSource> ReadSourceTable(const Json& node) {
   // The planner has acted on these; connectors do not know them.
   std::erase_if(table.options,
                 [](const auto& option) { return option.first.starts_with("scan.watermark."); });
-  for (const Json& other : others) {
-    if (other.at("type") != "PartitionPushDown") continue;  // the plan has its own limit node
-    return Status::User("what was pushed into the source is not supported yet: PartitionPushDown");
-  }
   if (!planned.filters.empty()) {
     if (projected_after_filter) {
       if (!table.metadata.empty()) {
@@ -177,7 +229,7 @@ Result<PlannedSource> ReadSourceTable(const Json& node) {
   return planned;
 }
 
-Result<TableSpec> ReadSinkTable(const Json& node) {
+Result<TableSpec> ReadSinkTable(const Json& node, const runtime::Registry& registry) {
   TableSpec table;
   const Json& sink = node.at("dynamicTableSink");
   RETURN_IF_ERROR(ReadResolvedTable(sink.at("table"), &table));
@@ -195,9 +247,14 @@ Result<TableSpec> ReadSinkTable(const Json& node) {
     }
   }
   table.abilities = others.dump();
-  if (!others.empty()) {
-    return Status::User("what was pushed into the sink is not supported yet: " +
-                        others[0].at("type").get<std::string>());
+  ASSIGN_OR_RETURN(const runtime::ConnectorInfo* connector, registry.FindConnector(table.connector));
+  for (const Json& other : others) {
+    const std::string type = other.at("type");
+    const auto& abilities = connector->abilities;
+    if (std::find(abilities.begin(), abilities.end(), AbilityName(type)) == abilities.end()) {
+      return Status::User("connector '" + connector->name +
+                          "' does not have what the plan pushes into the sink: " + type);
+    }
   }
   return table;
 }

@@ -23,6 +23,8 @@ struct PlannedSource {
   std::string filter_projection;  // JSON array; empty: identity
 };
 runtime::Result<PlannedSource> ReadSourceTable(const nlohmann::json& node);
-runtime::Result<runtime::TableSpec> ReadSinkTable(const nlohmann::json& node);
+// Abilities of the sink that its connector does not list are refused.
+runtime::Result<runtime::TableSpec> ReadSinkTable(const nlohmann::json& node,
+                                                  const runtime::Registry& registry);
 
 }  // namespace millrace::jobs

@@ -274,20 +274,25 @@ void HttpServer::Core::Run() {
 
 void HttpServer::Core::Stop() {
   if (stopping_.exchange(true)) return;
+  // Keeps the threads until every connection was told: those that wait for an answer have no
+  // operation under way, so that without the acceptor there would be no work.
+  auto work = asio::make_work_guard(io_);
   asio::post(io_, [this] {
     boost::system::error_code ignored;
     acceptor_.close(ignored);
   });
+  std::vector<std::shared_ptr<Connection>> held;
   {
     std::lock_guard lock(mutex_);
     for (Connection* connection : connections_) {
-      // Its destructor waits for this lock, so that the pointer is good; the count may be 0.
       if (auto alive = connection->weak_from_this().lock()) {
         connection->Close();
-        asio::post(io_, [alive] {});  // the last reference must not go while the lock is held
+        held.push_back(std::move(alive));
       }
     }
   }
+  held.clear();
+  work.reset();
   for (auto& thread : threads_) thread.join();
   threads_.clear();
 }
