@@ -125,10 +125,14 @@ void Subtask::FlushExchanges() {
   for (auto& exchange : exchanges_) exchange->Flush();
 }
 
-int64_t Subtask::NextTimer() const {
-  int64_t next = source_ == nullptr ? INT64_MAX : source_->context().timer_ms();
-  for (const auto& node : operators_) next = std::min(next, node->context().timer_ms());
-  for (const auto& node : sinks_) next = std::min(next, node->context().timer_ms());
+int64_t Subtask::NextTimer(int64_t after_ms) const {
+  int64_t next = INT64_MAX;
+  const auto look_at = [&](const NodeOperatorContext& context) {
+    if (context.timer_ms() > after_ms) next = std::min(next, context.timer_ms());
+  };
+  if (source_ != nullptr) look_at(source_->context());
+  for (const auto& node : operators_) look_at(node->context());
+  for (const auto& node : sinks_) look_at(node->context());
   return next;
 }
 
@@ -211,7 +215,7 @@ Result<Subtask::Step> Subtask::AdvanceNodes(bool* handled) {
       direct_ = node.get();
     }
     if (direct_ == nullptr) {
-      environment_->next_timer_ms = NextTimer();
+      environment_->next_timer_ms = NextTimer(INT64_MIN);
       *handled = false;
       return Step::kIdle;
     }
@@ -351,7 +355,10 @@ bool Subtask::RunSlice() {
   time_account_.Enter(step == Step::kBlocked ? TimeAccount::State::kBackPressured
                                              : TimeAccount::State::kIdle,
                       now);
-  int64_t due = environment_->next_timer_ms = NextTimer();
+  int64_t due = environment_->next_timer_ms = NextTimer(INT64_MIN);
+  // Timers wait for a chain at rest. One that is due while the chain is blocked gets its turn when a
+  // waker has ended that; to wake for it would only spin.
+  if (step == Step::kBlocked) due = NextTimer(environment_->now_ms);
   if (source_ != nullptr && step == Step::kIdle) due = std::min(due, source_->next_due_ms());
   if (due != INT64_MAX && !finished_) environment_->executor->WakeAt(this, due);
   return false;

@@ -90,7 +90,8 @@ class Subtask : public Runnable {
   void InputEnded();
   void Fail(Status status);
   void FlushExchanges();
-  int64_t NextTimer() const;
+  // The soonest timer later than `after_ms`; INT64_MAX: none.
+  int64_t NextTimer(int64_t after_ms) const;
 
   const int vertex_;
   const int index_;
