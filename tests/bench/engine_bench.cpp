@@ -1,0 +1,1034 @@
+// Measures whole jobs, built as JobGraphs and run by the engine in this process: rows per
+// CPU-second of all threads together (generator, exchange, state, checkpoints), median of five
+// windows after a warm-up. Each job is drained at the end and its sums compared with a plain
+// loop's. tests/bench/engine.md says what bounds each.
+//
+//   engine_bench [--seconds N] [--json FILE] [--directory DIR] [NAME ...]
+
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "jobs/cli/local_runtime.h"
+#include "runtime/api/table_spec.h"
+#include "runtime/engine/job_graph.h"
+#include "runtime/engine/job_master.h"
+
+namespace millrace {
+namespace {
+
+using namespace runtime;  // NOLINT: this file is about the runtime's contracts
+using nlohmann::json;
+
+constexpr int kWindows = 5;
+constexpr int64_t kKeys = 1'000'000;
+constexpr int64_t kWindowKeys = 100'000;
+constexpr int32_t kWideBatches = 64;
+
+double seconds = 4;
+std::string directory;
+
+// ---- Figures ----
+
+struct Figure {
+  std::string name;
+  double value;
+  std::string unit;
+  double floor;  // of rates the least, of costs and times the most; 0: none
+};
+std::vector<Figure> figures;
+
+void Report(const std::string& name, double value, const std::string& unit, double floor = 0) {
+  std::printf("%-60s %12.3f %-16s", name.c_str(), value, unit.c_str());
+  if (floor != 0) std::printf(" %10g", floor);
+  std::printf("\n");
+  std::fflush(stdout);
+  figures.push_back({name, value, unit, floor});
+}
+
+[[noreturn]] void Fail(const std::string& what) {
+  std::fprintf(stderr, "engine_bench: %s\n", what.c_str());
+  std::exit(1);
+}
+template <typename T>
+T Require(Result<T> result) {
+  if (!result.ok()) Fail(result.status().ToString());
+  return std::move(*result);
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+double ProcessCpuSeconds() {
+  rusage usage;
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds_of = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
+  };
+  return seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+}
+int64_t ThreadCpuNanos() {
+  timespec now;
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+void RaiseTo(std::atomic<int64_t>* most, int64_t value) {
+  int64_t old = most->load(std::memory_order_relaxed);
+  while (old < value && !most->compare_exchange_weak(old, value)) {
+  }
+}
+
+// ---- A source of generated rows and a sink that adds them up ----
+
+// What a plain loop over the generated rows gives, by column; and what came out at the sinks, with
+// the rows of -U and -D taken off. Columns that are not BIGINT count as 0.
+using Sums = std::array<uint64_t, 8>;
+std::mutex sums_mutex;
+Sums sums_in, sums_out;
+std::atomic<uint64_t> rows_in;
+
+void AddSums(Sums* to, const Sums& from) {
+  std::lock_guard lock(sums_mutex);
+  for (size_t i = 0; i < from.size(); ++i) (*to)[i] += from[i];
+}
+
+constexpr uint64_t kGamma = 0x9e3779b97f4a7c15ull;
+inline uint64_t Mix(uint64_t x) {  // splitmix64's finaliser
+  x ^= x >> 30;
+  x *= 0xbf58476d1ce4e5b9ull;
+  x ^= x >> 27;
+  x *= 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+// Writes the 20 bytes of a key: 8 hexadecimal digits, at once, and a name behind them.
+inline void WriteKey(uint32_t number, char* to) {
+  uint64_t spread = number;
+  spread = (spread | (spread << 16)) & 0x0000ffff0000ffffull;
+  spread = (spread | (spread << 8)) & 0x00ff00ff00ff00ffull;
+  spread = (spread | (spread << 4)) & 0x0f0f0f0f0f0f0f0full;
+  spread += 0x6161616161616161ull;  // 'a' to 'p'
+  std::memcpy(to, &spread, 8);
+  std::memcpy(to + 8, "-of-customer", 12);
+}
+
+enum class Shape { kKeyed, kStrings, kTimed, kWide };
+
+RowType RowTypeOf(Shape shape) {
+  const LogicalType number(TypeKind::kBigInt, false);
+  const LogicalType text = LogicalType::VarChar();
+  switch (shape) {
+    case Shape::kKeyed:
+      return {{"k", number}, {"v", number}};
+    case Shape::kStrings:
+      return {{"k", text}, {"v", number}};
+    case Shape::kTimed:
+      return {{"k", number}, {"n", Require(LogicalType::Parse("INTERVAL SECOND(3) NOT NULL"))}};
+    case Shape::kWide:
+      return {{"a", number}, {"b", number}, {"c", number}, {"d", number}, {"s", text}, {"t", text}};
+  }
+  return {};
+}
+
+class GeneratedReader : public SourceReader {
+ public:
+  explicit GeneratedReader(Shape shape) : shape_(shape) {}
+  ~GeneratedReader() override {
+    AddSums(&sums_in, sums_);
+    rows_in += static_cast<uint64_t>(next_);
+  }
+  Status Open(OperatorContext& context) override {
+    context_ = &context;
+    seed_ = Mix(static_cast<uint64_t>(context.subtask()) + 1);
+    if (shape_ == Shape::kWide) {
+      for (int32_t i = 0; i < kWideBatches; ++i)
+        wide_.push_back(MakeWide(&wide_sums_.emplace_back()));
+    }
+    return Status::Ok();
+  }
+  Status AddSplits(const std::vector<Split>& splits) override {
+    has_split_ |= !splits.empty();
+    return Status::Ok();
+  }
+  void NoMoreSplits() override { no_more_ = true; }
+  Result<Progress> Poll(ReadOutput* out) override {
+    if (!has_split_) return no_more_ ? Progress::kFinished : Progress::kBlocked;
+    out->split = 0;
+    const int32_t rows = context_->settings().batch_rows;
+    switch (shape_) {
+      case Shape::kKeyed:
+        out->batch = BatchOf({Random(0, kKeys, rows), Random(1, 1000, rows)}, rows);
+        break;
+      case Shape::kStrings:
+        out->batch = BatchOf({Keys(rows), Random(1, 1000, rows)}, rows);
+        break;
+      case Shape::kTimed:
+        out->batch = BatchOf({Random(0, kWindowKeys, rows), Sequence(rows)}, rows);
+        break;
+      case Shape::kWide: {
+        const auto index = static_cast<size_t>(turn_++ % kWideBatches);
+        out->batch = wide_[index];
+        for (size_t c = 0; c < sums_.size(); ++c) sums_[c] += wide_sums_[index][c];
+        next_ += out->batch->num_rows();
+        return Progress::kMore;
+      }
+    }
+    next_ += rows;
+    return Progress::kMore;
+  }
+  Result<std::vector<Split>> Snapshot() override {
+    return std::vector<Split>{{"rows-" + std::to_string(context_->subtask()), ""}};
+  }
+
+ private:
+  static BatchPtr BatchOf(std::vector<VectorPtr> columns, int32_t rows) {
+    return std::make_shared<Batch>(std::move(columns), rows);
+  }
+  uint64_t StartOf(uint64_t column) const {
+    return seed_ + (column << 40) + static_cast<uint64_t>(next_) * kGamma;
+  }
+  VectorPtr Random(size_t column, uint64_t below, int32_t rows) {
+    BufferPtr buffer = AllocateValues(context_->pool(), PhysicalType::kInt64, rows);
+    auto* __restrict to = reinterpret_cast<int64_t*>(buffer->data());
+    const uint64_t start = StartOf(column);
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < rows; ++i) {
+      const uint64_t bits = Mix(start + static_cast<uint64_t>(i) * kGamma) >> 32;
+      to[i] = static_cast<int64_t>((bits * below) >> 32);
+      sum += static_cast<uint64_t>(to[i]);
+    }
+    sums_[column] += sum;
+    auto vector = std::make_shared<Vector>(PhysicalType::kInt64, Encoding::kFlat, rows);
+    vector->SetValues(std::move(buffer));
+    return vector;
+  }
+  VectorPtr Sequence(int32_t rows) {
+    BufferPtr buffer = AllocateValues(context_->pool(), PhysicalType::kInt64, rows);
+    auto* to = reinterpret_cast<int64_t*>(buffer->data());
+    for (int32_t i = 0; i < rows; ++i) to[i] = next_ + i;
+    auto vector = std::make_shared<Vector>(PhysicalType::kInt64, Encoding::kFlat, rows);
+    vector->SetValues(std::move(buffer));
+    return vector;
+  }
+  VectorPtr Keys(int32_t rows) {
+    constexpr uint32_t kBytes = 20;
+    BufferPtr heap =
+        context_->pool().Allocate(static_cast<size_t>(rows) * kBytes + Vector::kPaddingBytes);
+    BufferPtr buffer = AllocateValues(context_->pool(), PhysicalType::kString, rows);
+    auto* to = reinterpret_cast<StringRef*>(buffer->data());
+    const uint64_t start = StartOf(0);
+    for (int32_t i = 0; i < rows; ++i) {
+      const uint64_t bits = Mix(start + static_cast<uint64_t>(i) * kGamma) >> 32;
+      char* const at = heap->data() + static_cast<size_t>(i) * kBytes;
+      WriteKey(static_cast<uint32_t>((bits * kKeys) >> 32), at);
+      to[i] = StringRef(at, kBytes);
+    }
+    auto vector = std::make_shared<Vector>(PhysicalType::kString, Encoding::kFlat, rows);
+    vector->SetValues(std::move(buffer));
+    vector->AddHeap(std::move(heap));
+    return vector;
+  }
+  BatchPtr MakeWide(Sums* sums) {
+    BatchBuilder builder(context_->pool(), RowTypeOf(Shape::kWide));
+    for (int32_t i = 0; i < kDefaultBatchRows; ++i) {
+      const auto number =
+          static_cast<uint64_t>(wide_.size()) * kDefaultBatchRows + static_cast<uint64_t>(i);
+      for (int c = 0; c < 4; ++c) {
+        const uint64_t value = Mix(seed_ + (static_cast<uint64_t>(c) << 40) + number * kGamma) >> 1;
+        builder.column(c).Append(static_cast<int64_t>(value));
+        (*sums)[static_cast<size_t>(c)] += value;
+      }
+      char key[20];
+      WriteKey(static_cast<uint32_t>(Mix(number)), key);
+      builder.column(4).AppendString({key, sizeof(key)});
+      builder.column(5).AppendString(
+          std::string(38 + number % 9, static_cast<char>('a' + number % 26)));
+      builder.EndRow();
+    }
+    return builder.Finish();
+  }
+
+  const Shape shape_;
+  OperatorContext* context_ = nullptr;
+  uint64_t seed_ = 0;
+  int64_t next_ = 0;
+  Sums sums_{};
+  bool has_split_ = false;
+  bool no_more_ = false;
+  std::vector<BatchPtr> wide_;
+  std::vector<Sums> wide_sums_;
+  int64_t turn_ = 0;
+};
+
+class GeneratedEnumerator : public SplitEnumerator {
+ public:
+  explicit GeneratedEnumerator(int splits) : splits_(splits) {}
+  Result<std::vector<Split>> Discover() override {
+    std::vector<Split> found;
+    for (int i = 0; i < std::exchange(splits_, 0); ++i)
+      found.push_back({"rows-" + std::to_string(i), ""});
+    return found;
+  }
+  std::string Snapshot() const override { return ""; }
+  Status Restore(const std::string&) override { return Status::Ok(); }
+
+ private:
+  int splits_;
+};
+
+class GeneratedSource : public Source {
+ public:
+  GeneratedSource(Shape shape, int parallelism) : shape_(shape), parallelism_(parallelism) {}
+  Result<std::unique_ptr<SplitEnumerator>> MakeEnumerator() override {
+    return std::make_unique<GeneratedEnumerator>(parallelism_);
+  }
+  Result<std::unique_ptr<SourceReader>> MakeReader() override {
+    return std::make_unique<GeneratedReader>(shape_);
+  }
+  bool bounded() const override { return false; }
+
+ private:
+  const Shape shape_;
+  const int parallelism_;
+};
+
+// Touches every value: BIGINT columns are added up, signed by the kind of the row; of strings the
+// size and the last byte are read.
+class SumWriter : public SinkWriter {
+ public:
+  // With `of_calc` the rows are the input of the calc case, and what it should give of them is
+  // added up.
+  explicit SumWriter(bool of_calc) : of_calc_(of_calc) {}
+  ~SumWriter() override { AddSums(of_calc_ ? &sums_in : &sums_out, sums_); }
+  Status Open(OperatorContext&) override { return Status::Ok(); }
+  Result<Progress> Write(const BatchPtr& batch) override {
+    if (of_calc_) {
+      AddCalc(*batch);
+      return Progress::kNeedInput;
+    }
+    const int32_t count = batch->num_rows();
+    const RowKind* kinds = batch->row_kinds();
+    const int32_t* rows = batch->selection();
+    signs_.resize(static_cast<size_t>(count));
+    for (int32_t i = 0; i < count; ++i) {
+      const RowKind kind =
+          kinds == nullptr ? RowKind::kInsert : kinds[rows == nullptr ? i : rows[i]];
+      signs_[static_cast<size_t>(i)] =
+          kind == RowKind::kUpdateBefore || kind == RowKind::kDelete ? -1 : 1;
+    }
+    for (int c = 0; c < batch->num_columns(); ++c) {
+      const Vector& column = batch->column(c);
+      uint64_t sum = 0;
+      if (column.physical() == PhysicalType::kString) {
+        for (int32_t i = 0; i < count; ++i) {
+          const StringRef& text = column.At<StringRef>(batch->PhysicalRow(i));
+          sum += text.size() + static_cast<uint8_t>(text.data()[text.size() - 1]);
+        }
+        touched_ += sum;
+        continue;
+      }
+      const auto* values = column.values<uint64_t>();
+      if (column.may_have_nulls()) {
+        for (int32_t i = 0; i < count; ++i) {
+          const int32_t row = batch->PhysicalRow(i);
+          if (column.IsNull(row)) continue;
+          sum += values[column.PositionOf(row)] * static_cast<uint64_t>(signs_[i]);
+        }
+      } else if (column.encoding() == Encoding::kFlat && rows == nullptr) {
+        for (int32_t i = 0; i < count; ++i) sum += values[i] * static_cast<uint64_t>(signs_[i]);
+      } else {
+        for (int32_t i = 0; i < count; ++i) {
+          sum +=
+              values[column.PositionOf(batch->PhysicalRow(i))] * static_cast<uint64_t>(signs_[i]);
+        }
+      }
+      sums_[static_cast<size_t>(c)] += sum;
+    }
+    return Progress::kNeedInput;
+  }
+  Result<Progress> Prepare(int64_t, bool, std::vector<std::string>*) override {
+    return Progress::kNeedInput;
+  }
+
+ private:
+  // The calc case, one row at a time.
+  void AddCalc(const Batch& batch) {
+    for (int32_t i = 0; i < batch.num_rows(); ++i) {
+      const int32_t row = batch.PhysicalRow(i);
+      uint64_t value[3];
+      bool null[3];
+      for (int c = 0; c < 3; ++c) {
+        null[c] = batch.column(c).IsNull(row);
+        value[c] = static_cast<uint64_t>(batch.column(c).At<int64_t>(row));
+      }
+      if (null[0] || static_cast<int64_t>(value[0]) <= 0) continue;
+      if (!null[1]) sums_[0] += value[0] + 3 * value[1];
+      if (!null[1] && !null[2]) sums_[1] += value[0] * value[1] - value[2];
+      const int chosen = !null[2] && static_cast<int64_t>(value[2]) > 0 ? 0 : 1;
+      if (!null[chosen]) sums_[2] += value[chosen];
+    }
+  }
+
+  const bool of_calc_;
+  std::vector<int64_t> signs_;
+  Sums sums_{};
+  uint64_t touched_ = 0;
+};
+
+class SumSink : public Sink {
+ public:
+  explicit SumSink(bool of_calc) : of_calc_(of_calc) {}
+  Result<std::unique_ptr<SinkWriter>> MakeWriter() override {
+    return std::make_unique<SumWriter>(of_calc_);
+  }
+  Result<std::unique_ptr<SinkCommitter>> MakeCommitter() override {
+    return std::unique_ptr<SinkCommitter>();
+  }
+
+ private:
+  const bool of_calc_;
+};
+
+void AddBenchConnectors(Registry* registry) {
+  constexpr std::pair<const char*, Shape> kSources[] = {{"generated-keyed", Shape::kKeyed},
+                                                        {"generated-strings", Shape::kStrings},
+                                                        {"generated-timed", Shape::kTimed},
+                                                        {"generated-wide", Shape::kWide}};
+  for (const auto& [name, shape] : kSources) {
+    ConnectorInfo info;
+    info.name = name;
+    info.make_source = [shape = shape](const TableSpec& table) -> Result<std::unique_ptr<Source>> {
+      return std::make_unique<GeneratedSource>(shape, table.parallelism);
+    };
+    registry->AddConnector(std::move(info));
+  }
+  for (const bool of_calc : {false, true}) {
+    ConnectorInfo sum;
+    sum.name = of_calc ? "sum-of-calc" : "sum";
+    sum.make_sink = [of_calc](const TableSpec&) -> Result<std::unique_ptr<Sink>> {
+      return std::make_unique<SumSink>(of_calc);
+    };
+    registry->AddConnector(std::move(sum));
+  }
+}
+
+// ---- Slices, measured from outside by CPU of the thread ----
+
+struct Longest {
+  std::atomic<int64_t> slice{0};       // of the executor
+  std::atomic<int64_t> checkpoint{0};  // a call of Freeze, CopySome or TakeDelta
+};
+
+// Hands everything on to an executor and measures every slice that it runs.
+class MeasuredExecutor : public Executor {
+ public:
+  MeasuredExecutor(Executor* inner, Longest* longest) : inner_(inner), longest_(longest) {}
+  void Add(Runnable* runnable) override {
+    auto proxy = std::make_unique<Proxy>(runnable, longest_);
+    inner_->Add(proxy.get());
+    std::lock_guard lock(mutex_);
+    proxies_[runnable] = std::move(proxy);
+  }
+  void Remove(Runnable* runnable) override {
+    std::unique_ptr<Proxy> proxy;
+    {
+      std::lock_guard lock(mutex_);
+      auto found = proxies_.find(runnable);
+      if (found == proxies_.end()) return;
+      proxy = std::move(found->second);
+      proxies_.erase(found);
+    }
+    inner_->Remove(proxy.get());
+  }
+  void MakeReady(Runnable* runnable) override {
+    std::lock_guard lock(mutex_);
+    if (auto found = proxies_.find(runnable); found != proxies_.end())
+      inner_->MakeReady(found->second.get());
+  }
+  void WakeAt(Runnable* runnable, int64_t time_ms) override {
+    std::lock_guard lock(mutex_);
+    if (auto found = proxies_.find(runnable); found != proxies_.end()) {
+      inner_->WakeAt(found->second.get(), time_ms);
+    }
+  }
+  void RunIo(std::function<void()> work) override { inner_->RunIo(std::move(work)); }
+  const Clock& clock() const override { return inner_->clock(); }
+
+ private:
+  class Proxy : public Runnable {
+   public:
+    Proxy(Runnable* runnable, Longest* longest) : runnable_(runnable), longest_(longest) {}
+    bool RunSlice() override {
+      const int64_t begin = ThreadCpuNanos();
+      const bool more = runnable_->RunSlice();
+      RaiseTo(&longest_->slice, ThreadCpuNanos() - begin);
+      return more;
+    }
+
+   private:
+    Runnable* const runnable_;
+    Longest* const longest_;
+  };
+  Executor* const inner_;
+  Longest* const longest_;
+  std::mutex mutex_;
+  std::unordered_map<Runnable*, std::unique_ptr<Proxy>> proxies_;
+};
+
+// Hands everything on and measures the steps of a checkpoint on the executor thread.
+class MeasuredState : public SubtaskState {
+ public:
+  MeasuredState(std::unique_ptr<SubtaskState> inner, Longest* longest)
+      : inner_(std::move(inner)), longest_(longest) {}
+  Result<KeyedTable*> Open(const std::string& uid, const StateSpec& spec) override {
+    return inner_->Open(uid, spec);
+  }
+  void SetTime(int64_t now_ms) override { inner_->SetTime(now_ms); }
+  void Housekeep() override { inner_->Housekeep(); }
+  void Freeze(int64_t id, bool full) override {
+    const int64_t begin = ThreadCpuNanos();
+    inner_->Freeze(id, full);
+    RaiseTo(&longest_->checkpoint, ThreadCpuNanos() - begin);
+  }
+  bool CopySome(int64_t budget_nanos) override {
+    const int64_t begin = ThreadCpuNanos();
+    const bool done = inner_->CopySome(budget_nanos);
+    RaiseTo(&longest_->checkpoint, ThreadCpuNanos() - begin);
+    return done;
+  }
+  std::unique_ptr<StateDelta> TakeDelta() override {
+    const int64_t begin = ThreadCpuNanos();
+    auto delta = inner_->TakeDelta();
+    RaiseTo(&longest_->checkpoint, ThreadCpuNanos() - begin);
+    return delta;
+  }
+  void CheckpointEnded(int64_t id, std::unique_ptr<StateDelta> lost) override {
+    inner_->CheckpointEnded(id, std::move(lost));
+  }
+  int64_t used_bytes() const override { return inner_->used_bytes(); }
+  int64_t longest_slice_nanos() const override { return inner_->longest_slice_nanos(); }
+  std::vector<std::string> UnclaimedStates() const override { return inner_->UnclaimedStates(); }
+
+ private:
+  std::unique_ptr<SubtaskState> inner_;
+  Longest* const longest_;
+};
+
+class MeasuredBackend : public StateBackend {
+ public:
+  MeasuredBackend(StateBackend* inner, Longest* longest) : inner_(inner), longest_(longest) {}
+  Result<std::unique_ptr<SubtaskState>> MakeSubtaskState(SubtaskStateOptions options) override {
+    ASSIGN_OR_RETURN(std::unique_ptr<SubtaskState> state,
+                     inner_->MakeSubtaskState(std::move(options)));
+    return std::make_unique<MeasuredState>(std::move(state), longest_);
+  }
+  Result<std::vector<StateHandle>> Write(
+      const std::string& folder, int64_t id,
+      std::span<const std::unique_ptr<StateDelta>> deltas) override {
+    return inner_->Write(folder, id, deltas);
+  }
+  Status Retain(const std::string& folder, std::span<const StateHandle> needed,
+                int64_t keep_from) override {
+    return inner_->Retain(folder, needed, keep_from);
+  }
+  Result<std::vector<StateHandle>> WriteSavepoint(const std::string& folder,
+                                                  std::span<const StateHandle> handles) override {
+    return inner_->WriteSavepoint(folder, handles);
+  }
+
+ private:
+  StateBackend* const inner_;
+  Longest* const longest_;
+};
+
+// ---- Running a job ----
+
+struct Measured {
+  std::vector<double> rates;  // M rows per CPU-second, one a window
+  double cores = 0;           // CPU-seconds per second
+  int checkpoints = 0;        // completed within the windows
+  double checkpoint_bytes = 0;
+};
+
+class Bench {
+ public:
+  Bench() : runtime_(Require(jobs::LocalRuntime::Make({}))), registry_(jobs::MakeRegistry()) {
+    AddBenchConnectors(registry_.get());
+    measured_executor_ =
+        std::make_unique<MeasuredExecutor>(runtime_->environment().executor, &longest_);
+    measured_backend_ =
+        std::make_unique<MeasuredBackend>(runtime_->environment().state_backend, &longest_);
+  }
+  Longest& longest() { return longest_; }
+
+  // Runs it, reads numRecordsIn of operator `uid` around `windows` windows, drains it. `measured`:
+  // through the parts that measure slices.
+  Measured Run(const JobGraph& graph, const std::string& uid, int windows, bool measured = false) {
+    sums_in = sums_out = {};
+    rows_in = 0;
+    WorkerEnvironment environment = Environment(measured);
+    std::shared_ptr<JobMaster> job = Require(JobMaster::Make(graph, environment, {}));
+    job->Start();
+    const double begin = Now();
+    while (RowsOf(*job, uid) == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      if (IsTerminal(job->status().state) || Now() - begin > 30) FailJob(*job);
+    }
+    Sleep(*job, std::max(1.5, seconds / 2));
+    const int64_t first_checkpoint = NewestCheckpoint(*job);
+    Measured result;
+    double all_cpu = 0, all_wall = 0;
+    for (int w = 0; w < windows; ++w) {
+      const int64_t rows = RowsOf(*job, uid);
+      const double cpu = ProcessCpuSeconds(), wall = Now();
+      Sleep(*job, seconds);
+      const int64_t more = RowsOf(*job, uid) - rows;
+      const double used = ProcessCpuSeconds() - cpu;
+      all_cpu += used;
+      all_wall += Now() - wall;
+      result.rates.push_back(static_cast<double>(more) / used * 1e-6);
+      std::map<int64_t, CheckpointInfo> seen;
+      for (const CheckpointInfo& info : job->status().checkpoints) {
+        if (info.id <= first_checkpoint || info.id <= last_counted_) continue;
+        if (info.state != CheckpointInfo::State::kCompleted) continue;
+        last_counted_ = info.id;
+        ++result.checkpoints;
+        result.checkpoint_bytes += static_cast<double>(info.state_bytes);
+      }
+    }
+    last_counted_ = 0;
+    result.cores = all_cpu / all_wall;
+    job->StopJob("", true, nullptr);
+    if (job->Wait() != JobState::kFinished) FailJob(*job);
+    job.reset();
+    std::filesystem::remove_all(directory);
+    return result;
+  }
+
+  // Runs a job that ends by itself.
+  void RunToEnd(const JobGraph& graph) {
+    std::shared_ptr<JobMaster> job = Require(JobMaster::Make(graph, Environment(false), {}));
+    job->Start();
+    if (job->Wait() != JobState::kFinished) FailJob(*job);
+  }
+
+ private:
+  WorkerEnvironment Environment(bool measured) const {
+    WorkerEnvironment environment = runtime_->environment();
+    environment.registry = registry_.get();
+    if (measured) {
+      environment.executor = measured_executor_.get();
+      environment.state_backend = measured_backend_.get();
+    }
+    return environment;
+  }
+  static double Now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+  }
+  static void Sleep(const JobMaster& job, double time) {
+    std::this_thread::sleep_for(std::chrono::duration<double>(time));
+    if (IsTerminal(job.status().state)) FailJob(job);
+  }
+  [[noreturn]] static void FailJob(const JobMaster& job) {
+    const JobStatus status = job.status();
+    Fail("job is " + std::string(NameOf(status.state)) +
+         (status.failures.empty() ? "" : ": " + status.failures.back()));
+  }
+  static int64_t RowsOf(const JobMaster& job, const std::string& uid) {
+    int64_t rows = 0;
+    for (const JobMaster::SubtaskMetrics& subtask : job.CollectMetrics()) {
+      for (const auto& [name, numbers] : subtask.numbers) {
+        if (name != uid) continue;
+        if (auto found = numbers.find("numRecordsIn"); found != numbers.end())
+          rows += found->second;
+      }
+    }
+    return rows;
+  }
+  static int64_t NewestCheckpoint(const JobMaster& job) {
+    int64_t newest = 0;
+    for (const CheckpointInfo& info : job.status().checkpoints) {
+      if (info.state == CheckpointInfo::State::kCompleted) newest = std::max(newest, info.id);
+    }
+    return newest;
+  }
+
+  Longest longest_;
+  std::unique_ptr<jobs::LocalRuntime> runtime_;
+  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<MeasuredExecutor> measured_executor_;
+  std::unique_ptr<MeasuredBackend> measured_backend_;
+  int64_t last_counted_ = 0;
+};
+
+// Compares column `out` of the sink with what the plain loop gave.
+void RequireSum(const std::string& name, size_t out, uint64_t expected) {
+  if (sums_out[out] == expected) return;
+  Fail(name + ": column " + std::to_string(out) + " adds up to " + std::to_string(sums_out[out]) +
+       ", a plain loop to " + std::to_string(expected));
+}
+
+// ---- Graphs ----
+
+json Ref(int index, const std::string& type = "BIGINT") {
+  return {{"kind", "INPUT_REF"}, {"inputIndex", index}, {"type", type}};
+}
+json Literal(json value, const std::string& type = "BIGINT NOT NULL") {
+  return {{"kind", "LITERAL"}, {"value", std::move(value)}, {"type", type}};
+}
+json Call(const std::string& name, const std::string& type, json operands) {
+  return {{"kind", "CALL"},
+          {"internalName", "$" + name + "$1"},
+          {"operands", std::move(operands)},
+          {"type", type}};
+}
+json AggregateCall(const std::string& name, json arguments, const std::string& type) {
+  return {{"name", "x"},
+          {"internalName", "$" + name + "$1"},
+          {"argList", std::move(arguments)},
+          {"filterArg", -1},
+          {"distinct", false},
+          {"approximate", false},
+          {"ignoreNulls", false},
+          {"type", type}};
+}
+
+ChainedOperator Table(const std::string& kind, const std::string& connector, const RowType& row,
+                      std::map<std::string, std::string> options, int parent) {
+  TableSpec table;
+  table.identifier = connector;
+  table.connector = connector;
+  table.physical = table.produced = row;
+  table.options = std::move(options);
+  table.options["connector"] = connector;
+  table.abilities = "[]";
+  ChainedOperator chained;
+  chained.spec.uid = chained.spec.kind = kind;
+  chained.spec.config = json{{"table", json::parse(TableSpecToJson(table))}}.dump();
+  (kind == "source" ? chained.spec.output : chained.spec.inputs.emplace_back()) = row;
+  if (kind == "sink") chained.spec.output = row;
+  chained.parent = parent;
+  return chained;
+}
+
+ChainedOperator Step(const std::string& kind, const RowType& input, const RowType& output,
+                     const json& config, int parent) {
+  ChainedOperator chained;
+  chained.spec.uid = chained.spec.kind = kind;
+  chained.spec.inputs = {input};
+  chained.spec.output = output;
+  chained.spec.config = config.dump();
+  chained.parent = parent;
+  return chained;
+}
+
+Vertex VertexOf(const std::string& uid, int parallelism, std::vector<ChainedOperator> operators) {
+  Vertex vertex;
+  vertex.uid = vertex.name = uid;
+  vertex.parallelism = parallelism;
+  vertex.operators = std::move(operators);
+  return vertex;
+}
+
+Edge HashEdge(int from_operator, std::vector<int> keys, const RowType& type) {
+  Edge edge;
+  edge.from_vertex = 0;
+  edge.from_operator = from_operator;
+  edge.to_vertex = 1;
+  edge.kind = ExchangeKind::kHash;
+  edge.key_columns = std::move(keys);
+  edge.type = type;
+  return edge;
+}
+
+const LogicalType kBigInt(TypeKind::kBigInt);
+const LogicalType kCount(TypeKind::kBigInt, false);
+
+// datagen -> calc -> `sink`; `with_calc` false: the rows as they are. `rows` < 0: no end.
+JobGraph CalcGraph(int64_t rows, bool with_calc, const std::string& sink) {
+  const RowType input = {{"a", kBigInt}, {"b", kBigInt}, {"c", kBigInt}};
+  const RowType output = {{"x", kBigInt}, {"y", kBigInt}, {"z", kBigInt}};
+  std::map<std::string, std::string> options = {{"rows-per-second", "-1"}};
+  for (const char* column : {"a", "b", "c"})
+    options["fields." + std::string(column) + ".null-rate"] = "0.0625";
+  if (rows >= 0) options["number-of-rows"] = std::to_string(rows);
+  const json a = Ref(0), b = Ref(1), c = Ref(2);
+  const json config = {
+      {"projection",
+       json::array({Call("+", "BIGINT", {a, Call("*", "BIGINT", {Literal(3), b})}),
+                    Call("-", "BIGINT", {Call("*", "BIGINT", {a, b}), c}),
+                    Call("CASE", "BIGINT", {Call(">", "BOOLEAN", {c, Literal(0)}), a, b})})},
+      {"condition", Call(">", "BOOLEAN", {a, Literal(0)})}};
+  std::vector<ChainedOperator> chain = {Table("source", "datagen", input, options, -1)};
+  if (with_calc) chain.push_back(Step("calc", input, output, config, 0));
+  chain.push_back(
+      Table("sink", sink, with_calc ? output : input, {}, static_cast<int>(chain.size()) - 1));
+  JobGraph graph;
+  graph.name = "calc";
+  graph.vertices = {VertexOf("calc", 2, std::move(chain))};
+  return graph;
+}
+
+JobGraph KeyedGraph(Shape shape, int64_t mini_batch_rows, bool checkpoints) {
+  const RowType input = RowTypeOf(shape);
+  const RowType output = {input[0], {"c", kCount}, {"s", kCount}};
+  const json config = {
+      {"grouping", {0}},
+      {"aggCalls",
+       {AggregateCall("COUNT", json::array(), "BIGINT NOT NULL"),
+        AggregateCall("SUM", {1}, "BIGINT NOT NULL")}},
+      {"aggCallNeedRetractions", {false, false}},
+      {"generateUpdateBefore", true},
+      {"needRetraction", false},
+      {"stateTtlMs", 0},
+      {"miniBatch", {{"enabled", mini_batch_rows > 0}, {"size", mini_batch_rows}}}};
+  JobGraph graph;
+  graph.name = "keyed";
+  graph.vertices = {
+      VertexOf("rows", 2,
+               {Table("source", shape == Shape::kKeyed ? "generated-keyed" : "generated-strings",
+                      input, {}, -1)}),
+      VertexOf("aggregate", 2,
+               {Step("group-aggregate", input, output, config, -1),
+                Table("sink", "sum", output, {}, 0)})};
+  graph.edges = {HashEdge(0, {0}, input)};
+  if (checkpoints) {
+    graph.options["execution.checkpointing.interval"] = "1 s";
+    graph.options["execution.checkpointing.dir"] = directory;
+  }
+  return graph;
+}
+
+// A row a millisecond of event time: 10 M rows a window of 10,000 s, 100 rows a key in each, as in
+// the prototype's 10 s at a million rows a second.
+JobGraph TumblingGraph() {
+  const LogicalType time = LogicalType::Timestamp(3);
+  const RowType generated = RowTypeOf(Shape::kTimed);
+  const RowType timed = {{"k", kCount}, {"t", time.WithTimeAttribute(TimeAttribute::kRowtime)}};
+  const RowType output = {{"k", kCount}, {"c", kCount}, {"window_end", time.AsNullable(false)}};
+  const json calc = {
+      {"projection", json::array({Ref(0, "BIGINT NOT NULL"),
+                                  Call("+", "TIMESTAMP(3)",
+                                       {Literal("2020-01-01 00:00:00", "TIMESTAMP(3) NOT NULL"),
+                                        Ref(1, "INTERVAL SECOND(3) NOT NULL")})})},
+      {"condition", nullptr}};
+  const json assigner = {{"watermarkExpr", Call("-", "TIMESTAMP(3)",
+                                                {Ref(1, "TIMESTAMP(3)"),
+                                                 Literal("1000", "INTERVAL SECOND(6) NOT NULL")})},
+                         {"rowtimeFieldIndex", 1},
+                         {"idleTimeoutMs", 0},
+                         {"emit", "periodic"},
+                         {"intervalMs", 200}};
+  const json window = {
+      {"grouping", {0}},
+      {"aggCalls", json::array({AggregateCall("COUNT", json::array(), "BIGINT NOT NULL")})},
+      {"windowing",
+       {{"strategy", "TimeAttribute"},
+        {"window", {{"type", "TumblingWindow"}, {"size", "PT10000S"}}},
+        {"timeAttributeType",
+         {{"type", "TIMESTAMP_WITHOUT_TIME_ZONE"}, {"precision", 3}, {"kind", "ROWTIME"}}},
+        {"timeAttributeIndex", 1},
+        {"isRowtime", true}}},
+      {"namedWindowProperties",
+       json::array({{{"name", "window_end"}, {"property", {{"kind", "WindowEnd"}}}}})},
+      {"needRetraction", false}};
+  JobGraph graph;
+  graph.name = "tumbling";
+  graph.vertices = {VertexOf("rows", 1,
+                             {Table("source", "generated-timed", generated, {}, -1),
+                              Step("calc", generated, timed, calc, 0),
+                              Step("watermark-assigner", timed, timed, assigner, 1)}),
+                    VertexOf("window", 2,
+                             {Step("window-aggregate", timed, output, window, -1),
+                              Table("sink", "sum", output, {}, 0)})};
+  graph.edges = {HashEdge(2, {0}, timed)};
+  return graph;
+}
+
+JobGraph ExchangeGraph() {
+  const RowType row = RowTypeOf(Shape::kWide);
+  JobGraph graph;
+  graph.name = "exchange";
+  graph.vertices = {VertexOf("rows", 1, {Table("source", "generated-wide", row, {}, -1)}),
+                    VertexOf("receivers", 8, {Table("sink", "sum", row, {}, -1)})};
+  graph.edges = {HashEdge(0, {0}, row)};
+  return graph;
+}
+
+// ---- Cases ----
+
+constexpr char kRate[] = "M rows/s/core";
+
+void RunCalc(Bench& bench) {
+  const std::string name = "datagen -> calc -> blackhole";
+  sums_in = sums_out = {};
+  bench.RunToEnd(CalcGraph(1'000'000, true, "sum"));
+  bench.RunToEnd(CalcGraph(1'000'000, false, "sum-of-calc"));
+  for (size_t c = 0; c < 3; ++c) RequireSum(name, c, sums_in[c]);
+  const Measured run = bench.Run(CalcGraph(-1, true, "blackhole"), "calc", kWindows);
+  Report(name, Median(run.rates), kRate, 100);
+}
+
+void CheckKeyed(const std::string& name) {
+  RequireSum(name, 1, rows_in);
+  RequireSum(name, 2, sums_in[1]);
+}
+
+void ReportCheckpoints(const std::string& name, const Measured& run) {
+  Report(name + ", checkpoints completed meanwhile", run.checkpoints, "");
+  Report(name + ", bytes of one", run.checkpoint_bytes / std::max(1, run.checkpoints) * 1e-6, "MB");
+}
+
+void RunKeyed(Bench& bench, const std::string& name, Shape shape, int64_t mini_batch_rows,
+              double floor) {
+  const Measured run =
+      bench.Run(KeyedGraph(shape, mini_batch_rows, true), "group-aggregate", kWindows);
+  CheckKeyed(name);
+  Report(name, Median(run.rates), kRate, floor);
+  ReportCheckpoints(name, run);
+}
+
+// With and without checkpoints in turn, so that both meet the same load of the machine.
+void RunEveryUpdate(Bench& bench) {
+  const std::string name = "COUNT, SUM by BIGINT key, every update";
+  Measured all;
+  std::vector<double> without, costs;
+  for (int w = 0; w < kWindows; ++w) {
+    const Measured bare = bench.Run(KeyedGraph(Shape::kKeyed, 0, false), "group-aggregate", 1);
+    CheckKeyed(name);
+    const Measured run = bench.Run(KeyedGraph(Shape::kKeyed, 0, true), "group-aggregate", 1);
+    CheckKeyed(name);
+    without.push_back(bare.rates[0]);
+    all.rates.push_back(run.rates[0]);
+    all.checkpoints += run.checkpoints;
+    all.checkpoint_bytes += run.checkpoint_bytes;
+    costs.push_back((1 - run.rates[0] / bare.rates[0]) * 100);
+  }
+  Report(name, Median(all.rates), kRate, 20);
+  ReportCheckpoints(name, all);
+  Report(name + ", no checkpoints", Median(without), kRate);
+  Report(name + ", cost of checkpoints", Median(costs), "%", 5);
+  bench.longest().slice = bench.longest().checkpoint = 0;
+  bench.Run(KeyedGraph(Shape::kKeyed, 0, true), "group-aggregate", 1, true);
+  CheckKeyed(name);
+  Report(name + ", longest step of a checkpoint, CPU",
+         static_cast<double>(bench.longest().checkpoint) * 1e-6, "ms", 1);
+  Report(name + ", longest slice of the executor, CPU",
+         static_cast<double>(bench.longest().slice) * 1e-6, "ms");
+}
+
+void RunTumbling(Bench& bench) {
+  const std::string name = "tumbling COUNT by key, 100 K keys";
+  const Measured run = bench.Run(TumblingGraph(), "window-aggregate", kWindows);
+  RequireSum(name, 1, rows_in);
+  Report(name, Median(run.rates), kRate, 40);
+}
+
+void RunExchange(Bench& bench) {
+  const std::string name = "exchange of 126-byte rows to 8 destinations";
+  const Measured run = bench.Run(ExchangeGraph(), "sink", kWindows);
+  for (size_t c = 0; c < 4; ++c) RequireSum(name, c, sums_in[c]);
+  Report(name, Median(run.rates), kRate, 40);
+}
+
+struct Case {
+  const char* name;
+  void (*run)(Bench&);
+};
+constexpr Case kCases[] = {
+    {"calc", RunCalc},
+    {"mini-batch",
+     [](Bench& bench) {
+       RunKeyed(bench, "COUNT, SUM by BIGINT key, mini-batch of 50 K", Shape::kKeyed, 50'000, 20);
+     }},
+    {"every-update", RunEveryUpdate},
+    {"strings",
+     [](Bench& bench) {
+       RunKeyed(bench, "COUNT, SUM by VARCHAR key of 20 bytes, every update", Shape::kStrings, 0,
+                8);
+     }},
+    {"tumbling", RunTumbling},
+    {"exchange", RunExchange},
+};
+
+int Main(int argc, char** argv) {
+  std::string json_path;
+  std::vector<std::string> names;
+  std::string parent = std::filesystem::temp_directory_path();
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (i + 1 < argc && argument == "--seconds") {
+      seconds = std::atof(argv[++i]);
+    } else if (i + 1 < argc && argument == "--json") {
+      json_path = argv[++i];
+    } else if (i + 1 < argc && argument == "--directory") {
+      parent = argv[++i];
+    } else if (argument.starts_with("-")) {
+      std::fprintf(
+          stderr,
+          "usage: engine_bench [--seconds N] [--json FILE] [--directory DIR] [NAME ...]\nNAME:");
+      for (const Case& one : kCases) std::fprintf(stderr, " %s", one.name);
+      std::fprintf(stderr, "\n");
+      return 2;
+    } else {
+      names.push_back(argument);
+    }
+  }
+  for (const std::string& name : names) {
+    if (std::none_of(std::begin(kCases), std::end(kCases),
+                     [&](const Case& one) { return name == one.name; })) {
+      Fail("there is no case of this name: " + name);
+    }
+  }
+  directory = parent + "/millrace-engine-bench-" + std::to_string(::getpid());
+  double load[1] = {0};
+  if (::getloadavg(load, 1) != 1) load[0] = -1;
+  std::printf("load of the machine before: %.1f; windows of %.1f s, checkpoints below %s\n",
+              load[0], seconds, parent.c_str());
+  std::printf("%-60s %12s %-16s %10s\n", "name", "value", "unit", "floor");
+  {
+    Bench bench;
+    for (const Case& one : kCases) {
+      if (names.empty() || std::find(names.begin(), names.end(), one.name) != names.end())
+        one.run(bench);
+    }
+  }
+  std::filesystem::remove_all(directory);
+  if (!json_path.empty()) {
+    json report = json::array();
+    for (const Figure& figure : figures) {
+      report.push_back({{"name", figure.name},
+                        {"value", figure.value},
+                        {"unit", figure.unit},
+                        {"floor", figure.floor}});
+    }
+    std::ofstream(json_path) << report.dump(2) << "\n";
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace millrace
+
+int main(int argc, char** argv) { return millrace::Main(argc, argv); }
