@@ -294,10 +294,10 @@ Status Loader::LoadExchange(const Json& node) {
 Status Loader::LoadSink(const Json& node, const std::string& uid) {
   ASSIGN_OR_RETURN(std::vector<NodeOutput> inputs, InputsOf(node));
   if (node.value("requireUpsertMaterialize", false)) {
-    return Status::User("needs the upsert materializer, which is not there yet");
+    return Status::User("needs the upsert materializer, which is not supported yet");
   }
   if (node.contains("conflictStrategy") && !node.at("conflictStrategy").is_null()) {
-    return Status::User("ON CONFLICT is not there yet");
+    return Status::User("ON CONFLICT is not supported yet");
   }
   ASSIGN_OR_RETURN(TableSpec table, ReadSinkTable(node, registry_));
   ASSIGN_OR_RETURN(const runtime::ConnectorInfo* connector,

@@ -378,9 +378,13 @@ Result<std::unique_ptr<Execution>> Execution::Build(const JobGraph& graph,
 }
 
 Execution::~Execution() {
+  Stop();
+  subtasks_.clear();
+}
+
+void Execution::Stop() {
   // All stop before any dies: wakers of channels reach from one to another.
   for (auto& subtask : subtasks_) subtask->Stop();
-  subtasks_.clear();
 }
 
 void Execution::Start() {

@@ -54,6 +54,8 @@ class Execution {
   ~Execution();
 
   void Start();
+  // Ends every subtask; blocks until no slice runs. Idempotent.
+  void Stop();
   std::vector<std::unique_ptr<Subtask>>& subtasks() { return subtasks_; }
   std::vector<SourceParts>& sources() { return sources_; }
   std::vector<SinkParts>& sinks() { return sinks_; }

@@ -196,8 +196,12 @@ void JobMaster::Teardown(std::function<void()> then) {
     execution = std::move(execution_);
     execution_.reset();
   }
+  commits_running_ = 0;
+  after_commit_.clear();
   auto held = std::make_shared<std::shared_ptr<Execution>>(std::move(execution));
   RunIo([this, held, then = std::move(then)] {
+    // Commits and discoveries under way may hold it longer; its subtasks end here.
+    if (*held != nullptr) (*held)->Stop();
     held->reset();
     Post(then);
   });

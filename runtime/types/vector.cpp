@@ -141,6 +141,13 @@ void VectorBuilder::AppendNulls(int32_t count) {
   if (count == 0) return;
   Reserve(count);
   if (width_ > 0) std::memset(values_ + static_cast<size_t>(length_) * width_, 0, static_cast<size_t>(count) * width_);
+  if (physical_ == PhysicalType::kArray || physical_ == PhysicalType::kMap) {
+    // Empty where the next list begins, so that Truncate finds the end of the elements.
+    const auto end = static_cast<uint32_t>(children_[0].length());
+    for (int32_t i = 0; i < count; ++i) {
+      reinterpret_cast<ListRange*>(values_)[length_ + i] = {end, 0};
+    }
+  }
   for (int32_t i = 0; i < count; ++i) MarkNull(length_ + i);
   length_ += count;
   if (physical_ == PhysicalType::kRow) {

@@ -194,6 +194,11 @@ class SamePlans(unittest.TestCase):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--dump", type=pathlib.Path, default=DUMP)
+    parser.add_argument("--build")
+    parser.add_argument("--nightly", action="store_true")
     known, rest = parser.parse_known_args()
     DUMP = known.dump
-    unittest.main(argv=[sys.argv[0], *rest])
+    ran = unittest.main(argv=[sys.argv[0], *rest], exit=False).result
+    bad = len(ran.failures) + len(ran.errors)
+    print(f"{ran.testsRun - bad - len(ran.skipped)} passed, {bad} failed")
+    sys.exit(1 if bad else 0)
