@@ -5,7 +5,8 @@
 namespace millrace::runtime {
 
 namespace {
-constexpr int64_t kSliceNanos = 1'000'000;
+// With the last step of a slice (a batch, a piece of a checkpoint) it stays below a millisecond.
+constexpr int64_t kSliceNanos = 500'000;
 constexpr int64_t kCopyNanos = 300'000;    // of a checkpoint, between two batches
 constexpr int64_t kLingerNanos = 3'000'000;  // how long an exchange keeps a row back
 }  // namespace
