@@ -45,6 +45,22 @@ function(layer folder)
   endforeach()
 endfunction()
 
+# thrift_interface(<layer> <file.thrift>): generates the types of an interface into the build tree and compiles
+# them into the layer, the only one that sees them.
+function(thrift_interface folder file)
+  _target_of(${folder} target)
+  get_filename_component(name ${file} NAME_WE)
+  set(out ${CMAKE_BINARY_DIR}/thrift/${target})
+  file(MAKE_DIRECTORY ${out})
+  find_program(THRIFT_COMPILER thrift REQUIRED)
+  add_custom_command(
+    OUTPUT ${out}/${name}_types.cpp ${out}/${name}_types.h
+    COMMAND ${THRIFT_COMPILER} --gen cpp:no_skeleton -out ${out} ${CMAKE_SOURCE_DIR}/${file}
+    DEPENDS ${CMAKE_SOURCE_DIR}/${file})
+  target_sources(${target} PRIVATE ${out}/${name}_types.cpp ${out}/${name}_types.h)
+  target_include_directories(${target} PRIVATE ${out})
+endfunction()
+
 # program(<name> <main.cpp> USES <layers...>)
 function(program name main)
   cmake_parse_arguments(P "" "" "USES" ${ARGN})

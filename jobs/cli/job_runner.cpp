@@ -1,12 +1,14 @@
 #include "jobs/cli/job_runner.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 #include <thread>
 
 #include "jobs/cli/command.h"
@@ -57,6 +59,24 @@ Moved CountRows(const JobMaster& master) {
   }
   return moved;
 }
+
+// Holds a job's checkpoint folder for this process, so that no second one writes into it.
+class FolderLock {
+ public:
+  ~FolderLock() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  // False: another process has it. Folders that are not on this machine's disk are not locked.
+  bool Take(const std::string& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    descriptor_ = ::open((directory + "/LOCK").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    return descriptor_ < 0 || ::flock(descriptor_, LOCK_EX | LOCK_NB) == 0;
+  }
+
+ private:
+  int descriptor_ = -1;
+};
 
 // Shows on a terminal how the job goes, one line that is written over.
 class Progress {
@@ -109,6 +129,17 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
       JobMaster::Make(std::move(*graph), (*local)->environment(), std::move(start));
   if (!made.ok()) return Complain(made.status().message(), kExitUsage);
   std::shared_ptr<JobMaster> master = std::move(*made);
+
+  FolderLock lock;
+  if (!options->checkpoint_directory.empty()) {
+    const std::string directory =
+        std::string(runtime::PathOf(options->checkpoint_directory)) + "/" + master->job_id();
+    if (!lock.Take(directory)) {
+      return Complain("the job's folder is in use by another process: " + directory +
+                          ": stop that job first (millrace list)",
+                      kExitUsage);
+    }
+  }
 
   std::unique_ptr<RestService> rest;
   std::unique_ptr<InstanceFile> instance;
@@ -187,7 +218,10 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
                  static_cast<double>(status.end_ms - status.start_ms) / 1000,
                  static_cast<long long>(status.completed_checkpoints), status.restarts);
   }
-  if (rest != nullptr) rest->Stop();
+  if (rest != nullptr) {
+    rest->Linger(3000);
+    rest->Stop();
+  }
   master.reset();
   return code;
 }

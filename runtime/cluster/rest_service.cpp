@@ -1,5 +1,6 @@
 #include "runtime/cluster/rest_service.h"
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -41,6 +42,7 @@ struct RestService::Parts {
   std::vector<std::shared_ptr<JobMaster>> jobs;
   struct Request {
     bool done = false;
+    bool fetched = false;
     bool savepoint = true;
     SavepointResult result;
   };
@@ -76,8 +78,9 @@ HttpResponse RestService::Parts::Poll(const std::string& id) {
   std::lock_guard lock(mutex);
   auto found = requests.find(id);
   if (found == requests.end()) return Refuse(404, "There is no savepoint operation with triggerId=" + id);
-  const Request& request = *found->second;
+  Request& request = *found->second;
   if (!request.done) return Answer(200, {{"status", {{"id", "IN_PROGRESS"}}}});
+  request.fetched = true;
   Json operation = Json::object();
   if (request.result.status.ok()) {
     operation["location"] = request.result.path;
@@ -250,6 +253,19 @@ const std::string& RestService::url() const { return parts_->url; }
 void RestService::AddJob(std::shared_ptr<JobMaster> job) {
   std::lock_guard lock(parts_->mutex);
   parts_->jobs.push_back(std::move(job));
+}
+
+void RestService::Linger(int64_t timeout_ms) {
+  for (int64_t waited = 0; waited < timeout_ms; waited += 10) {
+    bool all = true;
+    {
+      std::lock_guard lock(parts_->mutex);
+      for (const auto& [id, request] : parts_->requests) all &= request->fetched;
+    }
+    // A little longer, so that the last answer is on its way.
+    SystemClock().SleepFor(std::chrono::milliseconds(10));
+    if (all) return;
+  }
 }
 
 void RestService::Stop() {

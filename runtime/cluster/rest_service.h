@@ -18,6 +18,9 @@ class RestService {
   // "http://127.0.0.1:8081".
   const std::string& url() const;
   void AddJob(std::shared_ptr<JobMaster> job);
+  // Waits until whoever asked for a savepoint or a stop has fetched the answer, at most so long: the
+  // process often ends with the job.
+  void Linger(int64_t timeout_ms);
   // No request is answered afterwards; jobs are let go. Idempotent.
   void Stop();
 

@@ -102,6 +102,18 @@ def log_in_use(case):
     return expect(done.returncode, done.stdout, 2, "in use")
 
 
+def folder_in_use(case):
+    produce.put_all(case.kinesis, "flights", case.rows)
+    job = case.start()
+    try:
+        time.sleep(1)
+        code, words = case.run("-s", case.newest(), "--checkpoint-dir", os.path.join(case.folder, "checkpoints"))
+    finally:
+        job.kill()
+        job.wait()
+    return expect(code, words, 2, "in use by another process")
+
+
 def no_checkpoint(case):
     code, words = case.run("-s", os.path.join(case.folder, "nothing"))
     return expect(code, words, 2, "no complete checkpoint or savepoint is there")
@@ -146,7 +158,7 @@ def damaged_checkpoint(case):
     return None if counted == len(case.rows) else "%d flights counted, %d put" % (counted, len(case.rows))
 
 
-CASES = [unknown_function, no_plan, unknown_option, malformed_record, log_in_use, no_checkpoint, damaged_checkpoint]
+CASES = [unknown_function, no_plan, unknown_option, malformed_record, log_in_use, folder_in_use, no_checkpoint, damaged_checkpoint]
 
 
 def main():
