@@ -50,7 +50,8 @@ endfunction()
 function(thrift_interface folder file)
   _target_of(${folder} target)
   get_filename_component(name ${file} NAME_WE)
-  set(out ${CMAKE_BINARY_DIR}/thrift/${target})
+  set(root ${CMAKE_BINARY_DIR}/thrift/${target})
+  set(out ${root}/${folder})
   file(MAKE_DIRECTORY ${out})
   find_program(THRIFT_COMPILER thrift REQUIRED)
   add_custom_command(
@@ -58,7 +59,7 @@ function(thrift_interface folder file)
     COMMAND ${THRIFT_COMPILER} --gen cpp:no_skeleton -out ${out} ${CMAKE_SOURCE_DIR}/${file}
     DEPENDS ${CMAKE_SOURCE_DIR}/${file})
   target_sources(${target} PRIVATE ${out}/${name}_types.cpp ${out}/${name}_types.h)
-  target_include_directories(${target} PRIVATE ${out})
+  target_include_directories(${target} PRIVATE ${root} ${out})
 endfunction()
 
 # program(<name> <main.cpp> USES <layers...>)

@@ -3,7 +3,7 @@
 #include <thrift/protocol/TCompactProtocol.h>
 #include <thrift/transport/TBufferTransports.h>
 
-#include "job_graph_types.h"
+#include "runtime/cluster/job_graph_types.h"
 
 namespace millrace::runtime {
 
