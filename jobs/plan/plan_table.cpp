@@ -116,10 +116,14 @@ Result<LogicalType> TypeOf(const Json& json) {
   }
   if (name == "RAW" && json.value("class", "") == "org.apache.flink.table.api.dataview.MapView") {
     // The distinct values of a local aggregate, on their way to the global one: value to count.
-    const std::string logical = json.at("externalDataType").at("logicalType");
+    const Json& external = json.at("externalDataType");
+    const std::string logical =
+        external.is_string() ? external.get<std::string>()
+                             : external.at("logicalType").get<std::string>();
     const size_t begin = logical.find("MAP<");
-    if (begin != std::string::npos && logical.ends_with('>')) {
-      return LogicalType::Parse(logical.substr(begin, logical.size() - begin - 1));
+    const size_t end = logical.rfind('>');  // of STRUCTURED<..., `map` MAP<...>>
+    if (begin != std::string::npos && end > begin) {
+      return LogicalType::Parse(logical.substr(begin, end - begin));
     }
   }
   return Status::User("type of the plan is not supported yet: " + json.dump());
