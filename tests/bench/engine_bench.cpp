@@ -20,12 +20,12 @@
 #include <thread>
 #include <vector>
 
-#include "generated_rows.h"
 #include "jobs/cli/local_runtime.h"
-#include "measured_parts.h"
 #include "runtime/api/table_spec.h"
 #include "runtime/engine/job_graph.h"
 #include "runtime/engine/job_master.h"
+#include "tests/bench/generated_rows.h"
+#include "tests/bench/measured_parts.h"
 
 namespace millrace::bench {
 namespace {
