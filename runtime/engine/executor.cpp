@@ -52,6 +52,9 @@ class ThreadedExecutor : public Executor {
     }
     home.removed.push_back(runnable);
     home.changed.wait(lock, [&] { return home.running != runnable; });
+    // The slice that just ended may have set a timer.
+    std::erase(home.ready, runnable);
+    std::erase_if(home.timers, [&](const auto& timer) { return timer.second == runnable; });
     std::erase(home.removed, runnable);
     runnable->schedule_ = Runnable::Schedule::kParked;
   }
