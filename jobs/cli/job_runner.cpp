@@ -9,13 +9,14 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 
 #include "jobs/cli/command.h"
 #include "jobs/cli/instances.h"
 #include "jobs/cli/local_runtime.h"
-#include "runtime/cluster/rest_service.h"
 #include "jobs/plan/plan_loader.h"
+#include "runtime/cluster/rest_service.h"
 #include "runtime/engine/job_options.h"
 
 namespace millrace::jobs {
@@ -158,6 +159,11 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
 
   Progress progress(!settings.quiet);
   bool stopping = false;
+  struct StopFailed {
+    std::mutex mutex;
+    std::string why;
+  };
+  const auto stop_failed = std::make_shared<StopFailed>();
   std::atomic<bool> savepoint_done{false};
   std::string savepoint_path;
   runtime::Status savepoint_status;
@@ -174,7 +180,14 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
         master->Cancel();
       } else {
         std::fprintf(stderr, "stopping at a final checkpoint (again to abort)\n");
-        master->StopJob("", false, [](runtime::SavepointResult) {});
+        // If it can't be taken, what is left is the checkpoint before.
+        master->StopJob("", false,
+                        [job = master.get(), stop_failed](runtime::SavepointResult result) {
+                          if (result.status.ok()) return;
+                          std::lock_guard lock(stop_failed->mutex);
+                          stop_failed->why = result.status.message();
+                          job->Cancel();
+                        });
       }
     }
     if (settings.idle_ms > 0 && !stopping && status.state == JobState::kRunning) {
@@ -185,12 +198,11 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
         last_change = now;
       } else if (now - last_change > std::chrono::milliseconds(settings.idle_ms)) {
         stopping = true;
-        master->StopJob(settings.savepoint_when_idle, false,
-                        [&](runtime::SavepointResult result) {
-                          savepoint_path = result.path;
-                          savepoint_status = result.status;
-                          savepoint_done.store(true);
-                        });
+        master->StopJob(settings.savepoint_when_idle, false, [&](runtime::SavepointResult result) {
+          savepoint_path = result.path;
+          savepoint_status = result.status;
+          savepoint_done.store(true);
+        });
       }
     }
   }
@@ -200,18 +212,32 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
   int code = kExitOk;
+  const auto tell_how_to_resume = [&] {
+    if (status.last_checkpoint_path.empty()) return;
+    std::fprintf(stderr, "Resume with: millrace run ... -s %s\n",
+                 status.last_checkpoint_path.c_str());
+  };
+  std::string why;
+  {
+    std::lock_guard lock(stop_failed->mutex);
+    why = stop_failed->why;
+  }
   if (status.state == JobState::kFailed) {
     code = Complain("job failed: " + (status.failures.empty() ? "" : status.failures.back()),
                     kExitFailed);
+    tell_how_to_resume();
   } else if (savepoint_done.load()) {
     if (!savepoint_status.ok()) {
       code = Complain("savepoint failed: " + savepoint_status.message(), kExitFailed);
     } else {
       std::printf("savepoint: %s\n", savepoint_path.c_str());
     }
+  } else if (!why.empty()) {
+    code = Complain("stopped without a final checkpoint: " + why, kExitFailed);
+    tell_how_to_resume();
   } else if (signals.load() > 0 && !status.last_checkpoint_path.empty()) {
-    std::fprintf(stderr, "stopped. Resume with: millrace run ... -s %s\n",
-                 status.last_checkpoint_path.c_str());
+    std::fprintf(stderr, "stopped. ");
+    tell_how_to_resume();
   }
   if (!settings.quiet && status.state == JobState::kFinished && signals.load() == 0) {
     std::fprintf(stderr, "finished in %.1f s, %lld checkpoints, %d restarts\n",

@@ -26,11 +26,11 @@ class SplitEnumerator {
   // start, after SplitFinished, and every discovery_interval_ms() if that is > 0.
   virtual Result<std::vector<Split>> Discover() = 0;
   virtual int64_t discovery_interval_ms() const { return 0; }
-  // No further split will be found, unless a split that is being read finishes.
+  // No further split will ever be found, whatever finishes: readers are told so.
   virtual bool done() const { return discovery_interval_ms() == 0; }
-  // What it must remember so as not to return a split twice. Versioned bytes. The engine takes it
-  // together with the splits that it has not assigned, before it injects barriers, and neither
-  // assigns nor tells of finished splits between the two: so each split is in exactly one of them.
+  // What it must remember so as not to return a split twice, as of its last Discover. Versioned
+  // bytes. A checkpoint stores it together with the splits that no reader was given yet: so each
+  // split is in exactly one of enumerator, unassigned, readers.
   virtual std::string Snapshot() const = 0;
   virtual Status Restore(const std::string& snapshot) = 0;
   // A reader has read this split to its end (a closed shard): its children may be discovered.

@@ -115,7 +115,8 @@ Status Builder::MakeConnectors(Execution*, std::vector<Execution::SourceParts>* 
         Result<std::unique_ptr<SplitEnumerator>> enumerator = parts.source->MakeEnumerator();
         if (!enumerator.ok()) return enumerator.status().Within(where);
         parts.enumerator = std::move(*enumerator);
-        parts.assigned_counts.resize(static_cast<size_t>(graph_.vertices[v].parallelism));
+        parts.table = config.table.identifier;
+        parts.parallelism = graph_.vertices[v].parallelism;
         if (restored_ != nullptr) {
           auto found = restored_->enumerators.find(parts.uid);
           if (found != restored_->enumerators.end()) {
@@ -130,12 +131,12 @@ Status Builder::MakeConnectors(Execution*, std::vector<Execution::SourceParts>* 
                                         part.splits.end());
                 for (const std::string& id : part.finished_splits) {
                   parts.enumerator->SplitFinished(id);
-                  parts.finished_unheard.push_back(id);
                 }
               }
             }
           }
         }
+        parts.snapshot = parts.enumerator->Snapshot();
         sources->push_back(std::move(parts));
       } else {
         if (!connector->make_sink) {
@@ -286,7 +287,6 @@ Result<std::unique_ptr<Subtask>> Builder::MakeSubtask(
       subtask->SetSource(std::make_unique<SourceNode>(spec.uid, std::move(reader),
                                                       std::move(make_generator), watermarks,
                                                       std::move(context)));
-      if (index == 0) subtask->source()->RestoreFinishedSplits(parts->finished_unheard);
     } else if (spec.kind == "sink") {
       auto parts = std::find_if(sinks.begin(), sinks.end(),
                                 [&](const auto& candidate) { return candidate.uid == spec.uid; });

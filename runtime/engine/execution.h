@@ -30,13 +30,10 @@ class Execution {
     std::string uid;
     std::unique_ptr<Source> source;
     std::unique_ptr<SplitEnumerator> enumerator;
-    std::vector<Split> unassigned;
-    std::vector<int> assigned_counts;  // by subtask
-    bool discovering = false;
-    bool first_assigned = false;
-    bool no_more_sent = false;
-    int64_t next_discovery_ms = 0;
-    std::vector<std::string> finished_unheard;  // of the restored readers
+    std::string table;                 // its name
+    int parallelism = 1;
+    std::string snapshot;              // of the enumerator when built
+    std::vector<Split> unassigned;     // of the restored checkpoint
   };
   struct SinkParts {
     std::string uid;

@@ -54,10 +54,10 @@ bool InputGate::FinishAlignment(Polled* polled) {
 }
 
 void InputGate::CancelAlignment(int64_t checkpoint_id) {
+  last_barrier_id_ = std::max(last_barrier_id_, checkpoint_id);  // barriers still on their way
   if (!aligning_ || barrier_.checkpoint_id > checkpoint_id) return;
   for (InputChannel& channel : channels_) channel.aligned = false;
   aligning_ = false;
-  last_barrier_id_ = std::max(last_barrier_id_, checkpoint_id);
 }
 
 bool InputGate::Poll(Polled* polled) {
@@ -118,7 +118,9 @@ bool InputGate::Poll(Polled* polled) {
           break;
         }
         case Element::Kind::kBarrier:
-          if (element.barrier.checkpoint_id <= last_barrier_id_) break;  // of a failed checkpoint
+          // Of a failed checkpoint.
+          if (element.barrier.checkpoint_id <= last_barrier_id_) break;
+          if (aligning_ && element.barrier.checkpoint_id < barrier_.checkpoint_id) break;
           if (aligning_ && element.barrier.checkpoint_id > barrier_.checkpoint_id) {
             // The older checkpoint failed elsewhere: start over with this one.
             for (InputChannel& other : channels_) other.aligned = false;

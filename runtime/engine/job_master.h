@@ -10,55 +10,14 @@
 #include <string>
 #include <vector>
 
+#include "runtime/engine/checkpoint_writer.h"
 #include "runtime/engine/execution.h"
+#include "runtime/engine/job_status.h"
+#include "runtime/engine/restart_policy.h"
+#include "runtime/engine/sink_commits.h"
+#include "runtime/engine/split_coordinator.h"
 
 namespace millrace::runtime {
-
-// Flink's job states (org.apache.flink.api.common.JobStatus).
-enum class JobState : uint8_t {
-  kInitializing,
-  kRunning,
-  kRestarting,
-  kFailing,
-  kCancelling,
-  kCanceled,
-  kFinished,
-  kFailed,
-};
-const char* NameOf(JobState state);
-bool IsTerminal(JobState state);
-
-struct CheckpointInfo {
-  int64_t id = 0;
-  enum class State : uint8_t { kInProgress, kCompleted, kFailed } state = State::kInProgress;
-  bool savepoint = false;
-  int64_t trigger_ms = 0;
-  int64_t duration_ms = 0;
-  uint64_t state_bytes = 0;
-  int64_t sync_nanos = 0;
-  int acknowledged = 0;
-  int expected = 0;
-  std::string path;
-  std::string failure;
-};
-
-// A picture of a job for REST and the command line.
-struct JobStatus {
-  std::string job_id;
-  std::string name;
-  JobState state = JobState::kInitializing;
-  int64_t start_ms = 0;
-  int64_t end_ms = 0;
-  int restarts = 0;
-  std::vector<std::string> failures;   // newest last
-  std::string last_checkpoint_path;
-  int64_t restored_checkpoint_id = 0;
-  int64_t completed_checkpoints = 0;
-  int64_t failed_checkpoints = 0;
-  std::vector<CheckpointInfo> checkpoints;  // the latest, oldest first
-  int finished_subtasks = 0;
-  int total_subtasks = 0;
-};
 
 // Result of a savepoint or stop, for whoever asked.
 struct SavepointResult {
@@ -68,13 +27,10 @@ struct SavepointResult {
 using SavepointCallback = std::function<void(SavepointResult)>;
 
 struct JobStart {
-  std::string job_id;           // empty: of the restored checkpoint, or a new one
-  std::string restore_path;     // empty: fresh
+  std::string job_id;        // empty: of the restored checkpoint, or a new one
+  std::string restore_path;  // empty: fresh
   bool allow_non_restored = false;
 };
-
-// Makes 32 hex digits that no other job has.
-std::string NewJobId();
 
 // Runs one job: deploys it, assigns splits, takes checkpoints, commits sinks, restarts it after
 // failures, stops it. Its decisions are made in slices on one executor thread; whatever blocks goes
@@ -90,9 +46,14 @@ class JobMaster : public Runnable,
   void Start();
   // Ends the job as it is; retained checkpoints stay.
   void Cancel();
+  // Each callback below is called once, at the latest before the job is seen in a terminal state.
   // Takes a last checkpoint (target empty) or savepoint, commits it and ends the job. With drain
-  // sources end first, so that windows close.
+  // sources end first, so that windows close; a drain goes on when the job restarts meanwhile. If
+  // the savepoint can't be written the job goes on. A job that is down between two attempts ends
+  // at its last checkpoint, unless a savepoint is asked for: that is refused.
   void StopJob(const std::string& target_directory, bool drain, SavepointCallback done);
+  // The job goes on. Nothing is committed for it and the job does not fall back on it: both are
+  // left to its own checkpoints.
   void TriggerSavepoint(const std::string& target_directory, SavepointCallback done);
   void TriggerCheckpoint(SavepointCallback done);
 
@@ -124,22 +85,26 @@ class JobMaster : public Runnable,
   void OnSplitFinished(int vertex, const std::string& split_id) override;
 
  private:
-  struct Pending {  // the checkpoint being taken
-    Barrier barrier;
-    CheckpointInfo info;
-    std::string target;  // savepoint: folder asked for
-    bool final = false;  // all subtasks have finished
-    std::vector<SubtaskSnapshot> snapshots;
-    std::map<std::string, Manifest::EnumeratorPart> enumerators;
-    std::vector<SavepointCallback> callbacks;
-    bool writing = false;
-  };
   struct Wanted {  // a checkpoint that was asked for
     bool savepoint = false;
     bool stop = false;
-    std::string target;
+    bool drain = false;
+    std::string target;  // savepoint: folder asked for
     SavepointCallback done;
+    void Answer(Status status, const std::string& path);  // once
   };
+  struct Pending {  // the checkpoint being taken
+    Barrier barrier;
+    CheckpointInfo info;
+    Wanted wanted;
+    bool final = false;  // all subtasks have finished
+    std::vector<SubtaskSnapshot> snapshots;
+    std::map<std::string, Manifest::EnumeratorPart> enumerators;
+    bool writing = false;
+    // Not the job's own: nothing is committed for it.
+    bool aside() const { return wanted.savepoint && !wanted.stop; }
+  };
+  enum class Phase : uint8_t { kDeploying, kRunning, kTearingDown, kWaiting, kEnded };
 
   JobMaster(JobGraph graph, JobOptions options, WorkerEnvironment environment, JobStart start);
   void Post(std::function<void()> event);
@@ -148,22 +113,26 @@ class JobMaster : public Runnable,
   void SetState(JobState state);
 
   void Deploy();
-  void Deployed(std::shared_ptr<Result<std::unique_ptr<Execution>>> built);
+  void Deployed(Result<std::unique_ptr<Execution>> built);
+  // Ends the execution, then calls `then`: when no slice runs, no commit, and no checkpoint is
+  // being written. One that gets written meanwhile is what the job goes on from.
   void Teardown(std::function<void()> then);
+  void TeardownStep();
   void Failed(const Status& status);
+  void End(JobState state);
 
-  void DiscoverSplits(size_t source);
-  void AssignSplits(Execution::SourceParts& source);
-
+  bool StopAsked() const;
+  bool AllFinished() const;
+  // When a checkpoint is due that nobody asked for; INT64_MAX: none.
+  int64_t NextCheckpointMs() const;
   void MaybeTrigger();
   void Trigger(Wanted wanted);
   void SnapshotArrived(SubtaskSnapshot snapshot);
   void WritePending();
-  void Written(Status status, std::vector<std::unique_ptr<StateDelta>> lost, std::string path,
-               std::vector<StateHandle> handles, uint64_t bytes);
-  void AbortPending(const Status& why, std::vector<std::unique_ptr<StateDelta>> lost);
-  void CommitUpTo(int64_t id);
-  void AllCommitted();
+  void Written(WrittenCheckpoint written, const std::string& path);
+  void Retain(const Pending& pending, const WrittenCheckpoint& written, const std::string& path);
+  // `counts`: as a failure that 'tolerable-failed-checkpoints' is about.
+  void AbortPending(const Status& why, bool counts, std::vector<WrittenCheckpoint::Lost> lost);
   std::string JobDirectory() const;
 
   const JobGraph graph_;
@@ -179,33 +148,34 @@ class JobMaster : public Runnable,
 
   // Only in slices from here on.
   JobState state_ = JobState::kInitializing;
+  Phase phase_ = Phase::kDeploying;
   std::shared_ptr<Execution> execution_;
+  std::shared_ptr<Execution> ending_;  // being torn down
+  bool ending_stopped_ = false;        // no slice of it runs any more
+  std::function<void()> torn_down_;
   int attempt_ = 0;
-  int64_t generation_ = 0;  // events of an earlier execution are dropped
-  std::optional<Manifest> restored_;
+  SplitCoordinator splits_;
+  SinkCommits commits_;
+  RestartPolicy restarts_;
+  int64_t restart_at_ms_ = INT64_MAX;
+
+  std::optional<Manifest> restored_;  // what a restart goes on from
   std::string restored_folder_;
   int64_t last_checkpoint_id_ = 0;
   int64_t next_checkpoint_ms_ = INT64_MAX;
   int64_t last_checkpoint_end_ms_ = 0;
   int failed_in_a_row_ = 0;
   std::deque<Wanted> wanted_;
+  std::optional<Wanted> drain_;
+  std::optional<Wanted> stop_down_;  // a stop of a job that is down
   std::optional<Pending> pending_;
   std::vector<std::pair<int64_t, std::string>> retained_;  // id, folder
   std::map<int64_t, std::vector<StateHandle>> retained_handles_;
   std::vector<StateHandle> newest_handles_;
-  std::map<std::string, std::vector<Committable>> committables_;  // prepared, not yet committed
-  int commits_running_ = 0;
-  int64_t committing_id_ = 0;
-  std::vector<std::function<void()>> after_commit_;
-  bool stopping_ = false;     // a stop checkpoint is under way or done
-  bool draining_ = false;
-  Wanted drain_;
+  bool stopping_ = false;  // a stop's checkpoint is being taken, or taken
+  bool last_taken_ =
+      false;  // that of a stop or the final one is complete: it only has to be committed
   int finished_ = 0;
-  bool final_taken_ = false;
-  std::deque<int64_t> failure_times_ms_;
-  int64_t restart_delay_ms_ = 0;
-  int64_t restart_at_ms_ = INT64_MAX;
-  int64_t running_since_ms_ = 0;
 };
 
 }  // namespace millrace::runtime

@@ -39,6 +39,20 @@ std::vector<std::string> SourceNode::TakeFinishedSplits() {
   return std::exchange(finished_splits_, {});
 }
 
+std::vector<std::string> SourceNode::FinishedSplitsFor(int64_t barrier_id) {
+  std::erase_if(unheard_splits_,
+                [&](const FinishedSplit& split) { return split.heard_since < barrier_id; });
+  std::vector<std::string> ids;
+  for (const FinishedSplit& split : unheard_splits_) ids.push_back(split.id);
+  return ids;
+}
+
+void SourceNode::ForgetFinishedSplits(const std::vector<std::string>& ids, int64_t since) {
+  for (FinishedSplit& split : unheard_splits_) {
+    if (std::find(ids.begin(), ids.end(), split.id) != ids.end()) split.heard_since = since;
+  }
+}
+
 Timestamp SourceNode::Combined() const {
   Timestamp least = kMaxTimestamp;
   bool any = false;
@@ -67,7 +81,8 @@ void SourceNode::UpdateWatermark(bool emit_now) {
     }
   }
   const Timestamp combined = Combined();
-  const bool due = emit_now || watermarks_.on_event || now - last_emit_ms_ >= watermarks_.interval_ms;
+  const bool due =
+      emit_now || watermarks_.on_event || now - last_emit_ms_ >= watermarks_.interval_ms;
   if (combined > sent_watermark_ && due) {
     sent_watermark_ = combined;
     last_emit_ms_ = now;
@@ -120,7 +135,7 @@ Status SourceNode::TakeBatch(const ReadOutput& read) {
     CHECK_THAT_HOLDS(split != nullptr);
     split->finished = true;
     finished_splits_.push_back(split->id);
-    all_finished_splits_.push_back(split->id);
+    unheard_splits_.push_back({split->id});
   }
   UpdateWatermark(false);
   return Status::Ok();

@@ -17,7 +17,8 @@ struct WatermarkSettings {
   int64_t idle_timeout_ms = 0;  // 0: a split without rows holds the watermark back for ever
 };
 
-// Reads splits and sends their rows down the chain, with the watermark that all splits have reached.
+// Reads splits and sends their rows down the chain, with the watermark that all splits have
+// reached.
 class SourceNode {
  public:
   SourceNode(std::string uid, std::unique_ptr<SourceReader> reader,
@@ -34,8 +35,9 @@ class SourceNode {
   void NoMoreSplits();
   // Ends as if everything was read (stop with drain).
   void EndNow() { end_now_ = true; }
-  // Gives nothing more, and no end (stop without drain).
+  // Gives nothing more, and no end (stop without drain), until Resume.
   void Suspend() { suspended_ = true; }
+  void Resume() { suspended_ = false; }
 
   enum class Step : uint8_t { kWorked, kNothing, kBlocked };
   // Sends the next batch or element. kBlocked: the chain is; call again when woken. kNothing: no
@@ -50,9 +52,11 @@ class SourceNode {
   int64_t next_due_ms() const;
   // Splits that were read to their end since the last call.
   std::vector<std::string> TakeFinishedSplits();
-  // All that were ever; in the snapshot, since the enumerator may not have heard of the last ones.
-  const std::vector<std::string>& all_finished_splits() const { return all_finished_splits_; }
-  void RestoreFinishedSplits(std::vector<std::string> ids) { all_finished_splits_ = std::move(ids); }
+  // Those whose end the enumerator may not have heard of when barrier `id` was triggered; in the
+  // snapshot of that barrier.
+  std::vector<std::string> FinishedSplitsFor(int64_t barrier_id);
+  // The enumerator has heard of them after barrier `since` was triggered.
+  void ForgetFinishedSplits(const std::vector<std::string>& ids, int64_t since);
 
  private:
   struct SplitState {
@@ -81,7 +85,11 @@ class SourceNode {
   std::deque<Element> queue_;
   std::vector<Timestamp> marks_;
   std::vector<std::string> finished_splits_;
-  std::vector<std::string> all_finished_splits_;
+  struct FinishedSplit {
+    std::string id;
+    int64_t heard_since = INT64_MAX;  // barriers later than this one need not tell
+  };
+  std::vector<FinishedSplit> unheard_splits_;
   Timestamp sent_watermark_ = kMinTimestamp;
   int64_t last_emit_ms_ = 0;
   bool sent_idle_ = false;

@@ -7,7 +7,7 @@ namespace millrace::runtime {
 namespace {
 // With the last step of a slice (a batch, a piece of a checkpoint) it stays below a millisecond.
 constexpr int64_t kSliceNanos = 500'000;
-constexpr int64_t kCopyNanos = 300'000;    // of a checkpoint, between two batches
+constexpr int64_t kCopyNanos = 300'000;      // of a checkpoint, between two batches
 constexpr int64_t kLingerNanos = 3'000'000;  // how long an exchange keeps a row back
 }  // namespace
 
@@ -84,18 +84,38 @@ void Subtask::TriggerCheckpoint(const Barrier& barrier) {
   });
 }
 
-void Subtask::CheckpointEnded(int64_t id, bool complete, std::unique_ptr<StateDelta> lost) {
+void Subtask::CheckpointEnded(int64_t id, CheckpointEnd end, std::unique_ptr<StateDelta> lost) {
   auto shared = std::make_shared<std::unique_ptr<StateDelta>>(std::move(lost));
-  Command([this, id, complete, shared] {
-    if (!complete) {
+  Command([this, id, end, shared] {
+    if (end == CheckpointEnd::kAborted) {
       gate_.CancelAlignment(id);
-      if (copying_.has_value() && copying_->checkpoint_id == id) copying_.reset();
+      if (copying_.has_value() && copying_->checkpoint_id == id) GiveUpCopying();
       if (wanted_.has_value() && wanted_->checkpoint_id == id) wanted_.reset();
+      if (suspended_by_ == id) {
+        suspended_by_ = 0;
+        source_->Resume();
+      }
     }
     if (state_ != nullptr) state_->CheckpointEnded(id, std::move(*shared));
-    if (complete && source_ != nullptr) source_->reader().CheckpointComplete(id);
+    if (end == CheckpointEnd::kComplete && source_ != nullptr) {
+      source_->reader().CheckpointComplete(id);
+    }
     return Status::Ok();
   });
+}
+
+void Subtask::ForgetFinishedSplits(std::vector<std::string> ids, int64_t since) {
+  Command([this, ids = std::move(ids), since] {
+    if (source_ != nullptr) source_->ForgetFinishedSplits(ids, since);
+    return Status::Ok();
+  });
+}
+
+// Its rows stay changed. What its sinks prepared is durable and in no other snapshot: it goes on.
+void Subtask::GiveUpCopying() {
+  SubtaskSnapshot snapshot = std::move(*copying_);
+  copying_.reset();
+  listener_->OnSnapshot(std::move(snapshot));
 }
 
 void Subtask::EndSources() {
@@ -149,9 +169,12 @@ Status Subtask::BarrierPassed(const Barrier& barrier) {
     part.uid = source_->uid();
     part.is_source = true;
     ASSIGN_OR_RETURN(part.splits, source_->reader().Snapshot());
-    part.finished_splits = source_->all_finished_splits();
+    part.finished_splits = source_->FinishedSplitsFor(barrier.checkpoint_id);
     snapshot.operators.push_back(std::move(part));
-    if (barrier.stop) source_->Suspend();
+    if (barrier.stop) {
+      source_->Suspend();
+      suspended_by_ = barrier.checkpoint_id;
+    }
   }
   const auto collect = [&](ChainNode& node) {
     OperatorSnapshot part;
@@ -164,6 +187,7 @@ Status Subtask::BarrierPassed(const Barrier& barrier) {
   if (copying_.has_value() && state_ != nullptr) {  // of a checkpoint that was given up meanwhile
     state_->CheckpointEnded(copying_->checkpoint_id, nullptr);
   }
+  if (copying_.has_value()) GiveUpCopying();
   if (state_ != nullptr) state_->Freeze(barrier.checkpoint_id, barrier.full);
   copying_ = std::move(snapshot);
   return Status::Ok();
@@ -353,12 +377,11 @@ bool Subtask::RunSlice() {
   }
   FlushExchanges();
   last_flush_nanos_ = now;
-  time_account_.Enter(step == Step::kBlocked ? TimeAccount::State::kBackPressured
-                                             : TimeAccount::State::kIdle,
-                      now);
+  time_account_.Enter(
+      step == Step::kBlocked ? TimeAccount::State::kBackPressured : TimeAccount::State::kIdle, now);
   int64_t due = environment_->next_timer_ms = NextTimer(INT64_MIN);
-  // Timers wait for a chain at rest. One that is due while the chain is blocked gets its turn when a
-  // waker has ended that; to wake for it would only spin.
+  // Timers wait for a chain at rest. One that is due while the chain is blocked gets its turn when
+  // a waker has ended that; to wake for it would only spin.
   if (step == Step::kBlocked) due = NextTimer(environment_->now_ms);
   if (source_ != nullptr && step == Step::kIdle) due = std::min(due, source_->next_due_ms());
   if (due != INT64_MAX && !finished_) environment_->executor->WakeAt(this, due);

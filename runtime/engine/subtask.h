@@ -22,9 +22,9 @@ struct SubtaskSnapshot {
   int subtask = 0;
   int64_t checkpoint_id = 0;
   std::vector<OperatorSnapshot> operators;
-  std::unique_ptr<StateDelta> delta;  // null: no keyed state
+  std::unique_ptr<StateDelta> delta;  // null: no keyed state, or the checkpoint was aborted
   int64_t alignment_nanos = 0;
-  int64_t sync_nanos = 0;   // CPU of copying, in slices
+  int64_t sync_nanos = 0;  // CPU of copying, in slices
 };
 
 // What subtasks tell their job master. Called on executor threads; must not block.
@@ -62,8 +62,16 @@ class Subtask : public Runnable {
   void Start();
   void AddSplits(std::vector<Split> splits, bool no_more);
   void TriggerCheckpoint(const Barrier& barrier);
-  // `lost`: its delta if it never got into a file.
-  void CheckpointEnded(int64_t id, bool complete, std::unique_ptr<StateDelta> lost);
+  enum class CheckpointEnd : uint8_t {
+    kComplete,
+    kSavepoint,  // complete, but nothing is committed for it and the job goes on
+    kAborted,
+  };
+  // `lost`: its delta if it never got into a file. What its sinks prepared for an aborted
+  // checkpoint reaches the listener all the same, without a delta.
+  void CheckpointEnded(int64_t id, CheckpointEnd end, std::unique_ptr<StateDelta> lost);
+  // See SourceNode.
+  void ForgetFinishedSplits(std::vector<std::string> ids, int64_t since);
   void EndSources();
   // Nothing runs any more afterwards, not even a slice; blocks until the current one ended.
   void Stop();
@@ -87,6 +95,7 @@ class Subtask : public Runnable {
   Result<Step> AdvanceSnapshot(bool* handled);
   Result<Step> AdvanceNodes(bool* handled);
   Status BarrierPassed(const Barrier& barrier);
+  void GiveUpCopying();
   void InputEnded();
   void Fail(Status status);
   void FlushExchanges();
@@ -118,10 +127,11 @@ class Subtask : public Runnable {
   bool failed_ = false;
   bool finished_ = false;
   bool stopped_ = false;
-  std::optional<Barrier> wanted_;     // triggered, its barrier not yet passed here
-  std::optional<Barrier> passing_;    // its barrier is in the chain now
+  std::optional<Barrier> wanted_;   // triggered, its barrier not yet passed here
+  std::optional<Barrier> passing_;  // its barrier is in the chain now
   int64_t last_barrier_id_ = 0;
-  bool ending_ = false;               // the last end of input is in the chain now
+  int64_t suspended_by_ = 0;  // the stop's barrier, since which the source gives nothing
+  bool ending_ = false;       // the last end of input is in the chain now
   std::optional<SubtaskSnapshot> copying_;
   int64_t last_flush_nanos_ = 0;
 };

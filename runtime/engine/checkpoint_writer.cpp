@@ -1,0 +1,75 @@
+#include "runtime/engine/checkpoint_writer.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "runtime/api/crash_point.h"
+
+namespace millrace::runtime {
+
+namespace {
+
+Status Write(const JobGraph& graph, const WorkerEnvironment& environment,
+             CheckpointToWrite& checkpoint, const std::vector<size_t>& owners,
+             std::vector<std::unique_ptr<StateDelta>>& deltas, std::vector<StateHandle>* handles,
+             Manifest* manifest) {
+  if (!deltas.empty()) {
+    ASSIGN_OR_RETURN(*handles, environment.state_backend->Write(checkpoint.state_folder,
+                                                                manifest->checkpoint_id, deltas));
+    deltas.clear();
+    if (manifest->savepoint) {
+      ASSIGN_OR_RETURN(*handles,
+                       environment.state_backend->WriteSavepoint(checkpoint.folder, *handles));
+    }
+  }
+  size_t next = 0;
+  for (size_t i = 0; i < checkpoint.snapshots.size(); ++i) {
+    SubtaskSnapshot& snapshot = checkpoint.snapshots[i];
+    const bool keyed = next < owners.size() && owners[next] == i;
+    const Vertex& vertex = graph.vertices[static_cast<size_t>(snapshot.vertex)];
+    if (manifest->vertices.empty() || manifest->vertices.back().uid != vertex.uid) {
+      manifest->vertices.push_back({vertex.uid, vertex.parallelism, {}});
+    }
+    manifest->vertices.back().subtasks.push_back({snapshot.subtask,
+                                                  keyed ? (*handles)[next++] : StateHandle(),
+                                                  std::move(snapshot.operators)});
+  }
+  ASSIGN_OR_RETURN(FileSystem* const files, environment.file_systems(checkpoint.folder));
+  RETURN_IF_ERROR(files->MakeDirectories(checkpoint.folder));
+  CrashPoint("before-manifest");
+  RETURN_IF_ERROR(
+      files->WriteAtomically(checkpoint.folder + "/" + kManifestName, manifest->Encode()));
+  CrashPoint("after-manifest");
+  return Status::Ok();
+}
+
+}  // namespace
+
+WrittenCheckpoint WriteCheckpoint(const JobGraph& graph, const WorkerEnvironment& environment,
+                                  CheckpointToWrite checkpoint) {
+  WrittenCheckpoint written;
+  written.manifest = std::move(checkpoint.manifest);
+  std::sort(checkpoint.snapshots.begin(), checkpoint.snapshots.end(),
+            [](const SubtaskSnapshot& a, const SubtaskSnapshot& b) {
+              return std::tie(a.vertex, a.subtask) < std::tie(b.vertex, b.subtask);
+            });
+  std::vector<std::unique_ptr<StateDelta>> deltas;
+  std::vector<size_t> owners;  // snapshots that have a delta
+  for (size_t i = 0; i < checkpoint.snapshots.size(); ++i) {
+    std::unique_ptr<StateDelta>& delta = checkpoint.snapshots[i].delta;
+    if (delta == nullptr) continue;
+    written.bytes += delta->size_bytes();
+    deltas.push_back(std::move(delta));
+    owners.push_back(i);
+  }
+  if (checkpoint.folder.empty()) return written;
+  written.status =
+      Write(graph, environment, checkpoint, owners, deltas, &written.handles, &written.manifest);
+  for (size_t i = 0; i < deltas.size(); ++i) {
+    const SubtaskSnapshot& owner = checkpoint.snapshots[owners[i]];
+    written.lost.push_back({owner.vertex, owner.subtask, std::move(deltas[i])});
+  }
+  return written;
+}
+
+}  // namespace millrace::runtime

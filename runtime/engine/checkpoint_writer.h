@@ -1,0 +1,35 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/engine/execution.h"
+
+namespace millrace::runtime {
+
+// A checkpoint that all subtasks have acknowledged, on its way to disk.
+struct CheckpointToWrite {
+  Manifest manifest;  // all but its vertices
+  std::vector<SubtaskSnapshot> snapshots;
+  std::string folder;        // empty: it is kept nowhere (no checkpoint folder is set)
+  std::string state_folder;  // of the state's files
+};
+
+struct WrittenCheckpoint {
+  Status status;
+  Manifest manifest;  // complete if status is ok
+  std::vector<StateHandle> handles;
+  uint64_t bytes = 0;
+  struct Lost {
+    int vertex, subtask;
+    std::unique_ptr<StateDelta> delta;
+  };
+  std::vector<Lost> lost;  // deltas that got into no file: their subtasks take them back
+};
+
+// Writes state, then the manifest. Blocks: IO threads only.
+WrittenCheckpoint WriteCheckpoint(const JobGraph& graph, const WorkerEnvironment& environment,
+                                  CheckpointToWrite checkpoint);
+
+}  // namespace millrace::runtime
