@@ -222,6 +222,7 @@ void HotSubtaskState::Freeze(int64_t checkpoint_id, bool full) {
   for (const auto& part : unwritten_) full = full || part->full;
   if (full) unwritten_.clear();
   frozen_ = std::make_shared<DeltaPart>();
+  frozen_id_ = checkpoint_id;
   frozen_->full = full;
   for (const auto& table : tables_) table->Freeze(full);
   next_copied_ = 0;
@@ -257,7 +258,7 @@ std::unique_ptr<runtime::StateDelta> HotSubtaskState::TakeDelta() {
 void HotSubtaskState::CheckpointEnded(int64_t id, std::unique_ptr<runtime::StateDelta> lost) {
   // A delta that was taken stands in unwritten_ until a file holds it, so `lost` needs no work: the
   // next delta carries its parts too.
-  if (frozen_ == nullptr) return;
+  if (frozen_ == nullptr || frozen_id_ != id) return;  // a later one may be frozen by now
   const bool full = frozen_->full;
   for (const auto& table : tables_) {
     table->Thaw();

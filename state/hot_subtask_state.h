@@ -56,6 +56,7 @@ class HotSubtaskState final : public runtime::SubtaskState {
 
   // The checkpoint being copied, and those before it that no file holds yet.
   std::shared_ptr<DeltaPart> frozen_;
+  int64_t frozen_id_ = 0;
   std::vector<std::shared_ptr<DeltaPart>> unwritten_;
   uint64_t last_sequence_ = 0;
   size_t next_copied_ = 0;

@@ -139,7 +139,7 @@ void JobMaster::Deployed(Result<std::unique_ptr<Execution>> built) {
   stopping_ = last_taken_ = false;
   commits_.Begin(execution_->sinks());
   if (state_ == JobState::kCancelling) {
-    Teardown([this] { End(JobState::kCanceled); });
+    Teardown(Status::External("the job was cancelled"), [this] { End(JobState::kCanceled); });
     return;
   }
   restarts_.Running(NowMs());
@@ -154,7 +154,7 @@ void JobMaster::Deployed(Result<std::unique_ptr<Execution>> built) {
   }
 }
 
-void JobMaster::Teardown(std::function<void()> then) {
+void JobMaster::Teardown(const Status& why, std::function<void()> then) {
   phase_ = Phase::kTearingDown;
   torn_down_ = std::move(then);
   next_checkpoint_ms_ = INT64_MAX;
@@ -166,7 +166,7 @@ void JobMaster::Teardown(std::function<void()> then) {
     execution_.reset();
   }
   if (pending_.has_value() && !pending_->writing) {
-    AbortPending(Status::External("the job ended"), false, {});
+    AbortPending(why, false, {});
   }
   ending_stopped_ = false;
   RunIo([this, ending = ending_] {
@@ -200,22 +200,27 @@ void JobMaster::Failed(const Status& status) {
     std::lock_guard lock(mutex_);
     status_.failures.push_back(status.ToString());
   }
+  const Status why = status.Within("the job failed meanwhile");
   const auto is_plain_stop = [](const Wanted& wanted) {
     return wanted.stop && !wanted.drain && !wanted.savepoint;
   };
   bool stop = last_taken_ || (pending_.has_value() && is_plain_stop(pending_->wanted));
   for (Wanted& wanted : std::exchange(wanted_, {})) {
     stop |= is_plain_stop(wanted);
-    wanted.Answer(status.Within("the job failed meanwhile"), "");
+    wanted.Answer(why, "");
   }
+  // A drain ends with the failure: the next attempt reads again what this one had read and not
+  // stored, so to end its sources at once would leave rows out that were seen before.
+  if (drain_.has_value()) drain_->Answer(why, "");
+  drain_.reset();
   const std::optional<int64_t> delay = stop ? std::nullopt : restarts_.Failed(status, NowMs());
   if (!delay.has_value()) {
     SetState(JobState::kFailing);
-    Teardown([this] { End(JobState::kFailed); });
+    Teardown(why, [this] { End(JobState::kFailed); });
     return;
   }
   SetState(JobState::kRestarting);
-  Teardown([this, delay = *delay] {
+  Teardown(why, [this, delay = *delay] {
     if (state_ == JobState::kCancelling || stop_down_.has_value()) {
       End(JobState::kCanceled);
       return;
@@ -240,7 +245,7 @@ void JobMaster::Cancel() {
     if (phase_ == Phase::kWaiting) {
       End(JobState::kCanceled);
     } else if (phase_ == Phase::kRunning) {
-      Teardown([this] { End(JobState::kCanceled); });
+      Teardown(Status::External("the job was cancelled"), [this] { End(JobState::kCanceled); });
     }  // kDeploying: Deployed goes on; kTearingDown: what follows it looks at the state
   });
 }
@@ -261,6 +266,7 @@ void JobMaster::End(JobState state) {
   }
   const Status status = Status::External(std::string("the job has ended: ") + NameOf(state));
   if (drain_.has_value()) drain_->Answer(status, "");
+  drain_.reset();
   for (Wanted& wanted : std::exchange(wanted_, {})) wanted.Answer(status, "");
   SetState(state);
 }

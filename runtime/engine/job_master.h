@@ -48,9 +48,10 @@ class JobMaster : public Runnable,
   void Cancel();
   // Each callback below is called once, at the latest before the job is seen in a terminal state.
   // Takes a last checkpoint (target empty) or savepoint, commits it and ends the job. With drain
-  // sources end first, so that windows close; a drain goes on when the job restarts meanwhile. If
-  // the savepoint can't be written the job goes on. A job that is down between two attempts ends
-  // at its last checkpoint, unless a savepoint is asked for: that is refused.
+  // sources end first, so that windows close. If the savepoint can't be written, the job goes on;
+  // if the job fails meanwhile it restarts and goes on, but fails for good when a plain stop was
+  // asked for. A job that is down between two attempts ends at its last checkpoint; a savepoint or
+  // a drain is refused then.
   void StopJob(const std::string& target_directory, bool drain, SavepointCallback done);
   // The job goes on. Nothing is committed for it and the job does not fall back on it: both are
   // left to its own checkpoints.
@@ -115,8 +116,9 @@ class JobMaster : public Runnable,
   void Deploy();
   void Deployed(Result<std::unique_ptr<Execution>> built);
   // Ends the execution, then calls `then`: when no slice runs, no commit, and no checkpoint is
-  // being written. One that gets written meanwhile is what the job goes on from.
-  void Teardown(std::function<void()> then);
+  // being written. One that gets written meanwhile is what the job goes on from. `why`: what those
+  // hear who wait for a checkpoint that is not.
+  void Teardown(const Status& why, std::function<void()> then);
   void TeardownStep();
   void Failed(const Status& status);
   void End(JobState state);

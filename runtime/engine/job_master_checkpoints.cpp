@@ -34,23 +34,22 @@ void JobMaster::StopJob(const std::string& target, bool drain, SavepointCallback
       wanted.Answer(Status::User("the job is being stopped already"), "");
       return;
     }
-    if (wanted.drain) {
-      drain_ = std::move(wanted);
-      if (execution_ != nullptr) {
-        for (auto& subtask : execution_->subtasks()) subtask->EndSources();
-      }
-      return;
-    }
     const bool down = phase_ == Phase::kWaiting || phase_ == Phase::kTearingDown;
-    if (!down) {
-      wanted_.push_back(std::move(wanted));
-    } else if (wanted.savepoint) {
-      wanted.Answer(Status::User("the job is restarting after a failure: a savepoint can only be "
-                                 "taken while it runs"),
-                    "");
-    } else {
+    if (down && (wanted.savepoint || wanted.drain)) {
+      wanted.Answer(
+          Status::User("the job is restarting after a failure: to drain it or to take a "
+                       "savepoint it has to run; to end it at its last checkpoint stop it "
+                       "without either"),
+          "");
+    } else if (down) {
       stop_down_ = std::move(wanted);
       if (phase_ == Phase::kWaiting) End(JobState::kCanceled);
+    } else if (wanted.drain) {
+      drain_ = std::move(wanted);
+      if (execution_ == nullptr) return;  // when it is deployed
+      for (auto& subtask : execution_->subtasks()) subtask->EndSources();
+    } else {
+      wanted_.push_back(std::move(wanted));
     }
   });
 }
@@ -262,7 +261,7 @@ void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
     } else if (!pending->final && !pending->wanted.stop) {
       pending->wanted.Answer(Status::Ok(), path);
     } else {
-      Teardown([this, pending, path] {
+      Teardown(Status::Ok(), [this, pending, path] {
         pending->wanted.Answer(Status::Ok(), path);
         End(JobState::kFinished);
       });
@@ -321,7 +320,7 @@ void JobMaster::AbortPending(const Status& why, bool counts,
                                mine == lost.end() ? nullptr : std::move(mine->delta));
     }
   }
-  if (pending.wanted.drain && phase_ != Phase::kEnded) {  // goes on, also over a restart
+  if (pending.wanted.drain && execution_ != nullptr) {  // sources have ended: it is tried again
     drain_ = std::move(pending.wanted);
   } else {
     pending.wanted.Answer(why, "");

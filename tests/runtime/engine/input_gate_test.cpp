@@ -186,5 +186,32 @@ TEST_CASE("a channel is full by bytes and wakes its producer at half") {
   CHECK(woken == 1);
 }
 
+TEST_CASE("barriers of a checkpoint that was given up change nothing") {
+  SECTION("one that comes while the next is being aligned") {
+    Fixture f({0, 0, 0});
+    f.Barrier(0, 6);
+    CHECK(f.Poll() == Given{});
+    f.Barrier(1, 5);
+    f.Push(1, Element::Of(Rows(2)));
+    f.Barrier(1, 6);
+    CHECK(f.Poll() == Given{"rows 2"});
+    CHECK(f.gate.aligning_id() == 6);
+    f.Barrier(2, 6);
+    CHECK(f.Poll() == Given{"barrier 6"});
+  }
+  SECTION("those that were on their way when it was given up") {
+    Fixture f({0, 0});
+    f.gate.CancelAlignment(5);
+    f.Barrier(0, 5);
+    f.Push(0, Element::Of(Rows(1)));
+    CHECK(f.Poll() == Given{"rows 1"});
+    CHECK(f.gate.aligning_id() == 0);
+    f.Barrier(0, 6);
+    f.Barrier(1, 5);
+    f.Barrier(1, 6);
+    CHECK(f.Poll() == Given{"barrier 6"});
+  }
+}
+
 }  // namespace
 }  // namespace millrace::runtime
