@@ -28,7 +28,8 @@ def section(supported):
     if missing:
         raise SystemExit("groups that this test does not know: %s" % missing)
     for group in GROUPS:
-        known = dict.fromkeys(f["name"] for f in supported["functions"] if f["group"] == group)
+        # Names in small letters are those of plans alone.
+        known = dict.fromkeys(f["name"] for f in supported["functions"] if f["group"] == group and f["name"].upper() == f["name"])
         lines.append("| functions: %s | %s |" % (group, names(name.replace("|", "\\|") for name in known)))
     connectors = ["`%s` (%s)" % (c["name"], ", ".join(way for way in ("source", "sink") if c[way]))
                   for c in supported["connectors"] if c["name"] not in INTERNAL]
