@@ -37,7 +37,8 @@ void OutageReport::Failed(const runtime::Status& status) {
        DurationWords(failing_ms) + ")");
   if (first) {
     runtime::Warn(status.message() + ". Trying again ('aws.retry-timeout' = '" +
-                  DurationWords(retry_timeout_ms_) + "'). Is the service running, and is 'aws.endpoint' right?");
+                  DurationWords(retry_timeout_ms_) +
+                  "'). Is the service running, and is 'aws.endpoint' right?");
   } else if (now_ms - warned_ms_ >= kRepeatMs) {
     runtime::Warn(service_ + " has not answered for " + DurationWords(failing_ms) + ", " +
                   std::to_string(failures_) + " failures; the last: " + status.message());
