@@ -193,17 +193,8 @@ Status WindowAggregate::Open(runtime::OperatorContext& context) {
   for (size_t v = 0; v < accumulation_.num_views(); ++v) {
     accumulation_.marker(v).Bind(context.keyed(kFirstView + static_cast<int>(v)).layout());
   }
-  // As Flink: the lowest watermark of all subtasks that were.
-  int64_t lowest = runtime::kMaxTimestamp;
-  bool any = false;
-  for (const std::string& entry : context.list(kWatermark)) {
-    if (entry.size() != sizeof(int64_t)) return Status::Internal("watermark state is damaged");
-    int64_t watermark;
-    std::memcpy(&watermark, entry.data(), sizeof(watermark));
-    lowest = std::min(lowest, watermark);
-    any = true;
-  }
-  if (any) progress_ = lowest;
+  RETURN_IF_ERROR(
+      progress_.Restore(context.list(kWatermark), context, clock_.windowing().is_rowtime));
   SetTimer();
   return Status::Ok();
 }
@@ -213,13 +204,14 @@ Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& 
   kept_ = nullptr;
   const RowRange all{&batch, 0, batch.num_rows()};
   // Processing time may not go back behind what has fired.
-  const int64_t now_ms = progress_ == runtime::kMinTimestamp || clock_.windowing().is_rowtime
-                             ? context_->now_ms()
-                             : std::max(context_->now_ms(), progress_ + 1);
+  const int64_t now_ms =
+      progress_.highest() == runtime::kMinTimestamp || clock_.windowing().is_rowtime
+          ? context_->now_ms()
+          : std::max(context_->now_ms(), progress_.highest() + 1);
   RETURN_IF_ERROR(clock_.Assign(all, now_ms, &slices_));
   const Windowing& windowing = clock_.windowing();
   const int64_t lowest = slices_.empty() ? 0 : *std::min_element(slices_.begin(), slices_.end());
-  if (windowing.is_rowtime && clock_.IsFired(lowest, progress_)) {
+  if (windowing.is_rowtime && clock_.IsFired(lowest, progress_.lowest())) {
     // Some rows are late: leave those out whose last window has fired.
     BufferPtr selection =
         context_->pool().Allocate(slices_.size() * sizeof(int32_t) + Vector::kPaddingBytes);
@@ -227,8 +219,8 @@ Status WindowAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& 
     int32_t count = 0;
     for (int32_t i = 0; i < batch.num_rows(); ++i) {
       int64_t slice = slices_[static_cast<size_t>(i)];
-      if (clock_.IsFired(slice, progress_)) {
-        if (clock_.IsFired(windowing.LastWindowEnd(slice), progress_)) continue;
+      if (clock_.IsFired(slice, progress_.lowest())) {
+        if (clock_.IsFired(windowing.LastWindowEnd(slice), progress_.lowest())) continue;
         // CUMULATE has merged this slice into the first one already.
         if (windowing.is_shared() && windowing.slicing.kind == WindowKind::kCumulate) {
           slice = windowing.slicing.FirstSliceEnd(slice);
@@ -412,11 +404,12 @@ void WindowAggregate::SetTimer() {
 int64_t WindowAggregate::FirstUnfired() {
   const int64_t step = clock_.windowing().slicing.step_ms;
   int64_t first = INT64_MIN;
-  if (progress_ == runtime::kMaxTimestamp) return INT64_MAX;
-  if (progress_ != runtime::kMinTimestamp) {
-    first = clock_.windowing().slicing.SliceEnd(clock_.ToLocal(progress_));
-    while (clock_.IsFired(first, progress_)) first += step;
-    while (!clock_.IsFired(first - step, progress_)) first -= step;
+  const int64_t progress = progress_.lowest();
+  if (progress == runtime::kMaxTimestamp) return INT64_MAX;
+  if (progress != runtime::kMinTimestamp) {
+    first = clock_.windowing().slicing.SliceEnd(clock_.ToLocal(progress));
+    while (clock_.IsFired(first, progress)) first += step;
+    while (!clock_.IsFired(first - step, progress)) first -= step;
   }
   return fired_end_ == INT64_MIN ? first : std::max(first, fired_end_ + step);
 }
@@ -546,7 +539,34 @@ void WindowAggregate::EmitRows(std::vector<uint8_t*> rows, const std::vector<int
     constant->SetValues(std::move(buffer));
     columns.push_back(std::move(constant));
   }
-  out.Emit(std::make_shared<Batch>(std::move(columns), count));
+  auto batch = std::make_shared<Batch>(std::move(columns), count);
+  if (progress_.differs()) {
+    if (BatchPtr unfired = WithoutFired(std::move(batch))) out.Emit(std::move(unfired));
+    return;
+  }
+  out.Emit(std::move(batch));
+}
+
+BatchPtr WindowAggregate::WithoutFired(std::shared_ptr<Batch> batch) {
+  const int32_t count = batch->num_rows();
+  std::vector<const Vector*> keys;
+  for (size_t c = 0; c < config_.grouping.size(); ++c) {
+    keys.push_back(&batch->column(static_cast<int>(c)));
+  }
+  std::vector<uint16_t> groups(static_cast<size_t>(count));
+  runtime::KeyEncoder(KeyTypes())
+      .KeyGroups(keys, nullptr, count, context_->max_parallelism(), groups.data());
+  BufferPtr selection = context_->pool().Allocate(static_cast<size_t>(count) * sizeof(int32_t) +
+                                                  Vector::kPaddingBytes);
+  auto* rows = reinterpret_cast<int32_t*>(selection->data());
+  int32_t kept = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    const int64_t progress = progress_.OfKeyGroup(groups[static_cast<size_t>(i)]);
+    if (!clock_.IsFired(firing_->window_end, progress)) rows[kept++] = i;
+  }
+  if (kept == 0) return nullptr;
+  if (kept < count) batch->SetSelection(std::move(selection), kept);
+  return batch;
 }
 
 Result<Readiness> WindowAggregate::EmitSome(Output& out, bool* done) {
@@ -611,7 +631,7 @@ Result<Progress> WindowAggregate::Fire(int64_t progress, Output& out) {
     if (firing_->step == Firing::Step::kNone) {
       int64_t window_end = 0;
       if (!NextWindow(firing_->progress, &window_end)) {
-        progress_ = std::max(progress_, firing_->progress);
+        progress_.Advance(firing_->progress);
         firing_.reset();
         SetTimer();
         return Progress::kNeedInput;
@@ -643,9 +663,7 @@ Result<Progress> WindowAggregate::OnTimer(int64_t now_ms, Output& out) {
 }
 
 Result<Progress> WindowAggregate::PrepareBarrier(int64_t, Output&) {
-  runtime::ListEntries& list = context_->list(kWatermark);
-  list.clear();
-  list.emplace_back(reinterpret_cast<const char*>(&progress_), sizeof(progress_));
+  progress_.Store(clock_.windowing().is_rowtime, &context_->list(kWatermark));
   return Progress::kNeedInput;
 }
 

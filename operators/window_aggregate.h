@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "operators/aggregate/aggregate_set.h"
+#include "operators/fired_progress.h"
 #include "operators/slice_merger.h"
 #include "operators/slicing.h"
 #include "runtime/api/operator.h"
@@ -89,6 +90,8 @@ class WindowAggregate : public runtime::Operator {
   runtime::Result<runtime::Readiness> EmitSome(runtime::Output& out, bool* done);
   // `ids`: numbers of the rows, which lie in memory; null: they lie in state.
   void EmitRows(std::vector<uint8_t*> rows, const std::vector<int32_t>* ids, runtime::Output& out);
+  // Leaves out rows whose window has fired before a restore. Null: none is left.
+  runtime::BatchPtr WithoutFired(std::shared_ptr<runtime::Batch> batch);
   void EndWindow();
   void DropSlice(int64_t slice);
   void SetTimer();
@@ -110,7 +113,7 @@ class WindowAggregate : public runtime::Operator {
 
   runtime::OperatorContext* context_ = nullptr;
   runtime::Counter* late_rows_ = nullptr;
-  int64_t progress_ = runtime::kMinTimestamp;  // windows up to here have fired
+  FiredProgress progress_;         // windows up to here have fired
   int64_t fired_end_ = INT64_MIN;              // the last window that fired
   std::optional<Firing> firing_;
   std::optional<SliceMerger> merger_;  // shared slices only

@@ -1,10 +1,10 @@
 #include "connectors/filesystem/file_system_options.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include "connectors/formats/format.h"
+#include "runtime/api/warning.h"
 
 namespace millrace::connectors {
 namespace {
@@ -158,8 +158,7 @@ Result<FileTable> FileTable::From(const runtime::TableSpec& table) {
   }
   for (const char* name : kNotHonoured) {
     if (!options.Has(name)) continue;
-    std::fprintf(stderr, "millrace: table %s: option '%s' has no effect\n",
-                 table.identifier.c_str(), name);
+    runtime::Warn("table " + table.identifier + ": option '" + name + "' has no effect");
   }
   return read;
 }

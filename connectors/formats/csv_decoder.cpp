@@ -275,10 +275,21 @@ class CsvDecoder final : public Decoder {
     return wrong;
   }
 
-  static std::string AppendScalar(std::string_view text, VectorBuilder& builder) {
+  std::string AppendScalar(std::string_view text, VectorBuilder& builder) const {
     const char* wrong = AppendFromText(text, TimeText::kCsv, &builder);
     if (wrong == nullptr) return {};
-    return "'" + ShownRecord(text) + "' " + wrong;
+    return "'" + ShownRecord(text) + "' " + wrong + Hint(text);
+  }
+
+  // What to do about a field that can't be read. An option that is set already is no help.
+  std::string Hint(std::string_view text) const {
+    std::string hint = ". ";
+    if (!options_.null_literal.has_value()) {
+      hint += text.empty() ? "If an empty field stands for NULL, set 'csv.null-literal' = ''. "
+                           : "If it stands for NULL, set 'csv.null-literal' = '" +
+                                 ShownRecord(text) + "'. ";
+    }
+    return hint + "To read what can't be parsed as NULL, set 'csv.ignore-parse-errors' = 'true'.";
   }
 
   // Jackson's: a text of blanks has no elements.

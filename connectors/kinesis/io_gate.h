@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <mutex>
+#include <string>
+#include <string_view>
 
 #include "runtime/api/operator.h"
 
@@ -22,6 +24,11 @@ class IoGate {
     return true;
   }
   void Wake() const { waker_(); }
+  // Sets a text metric of the context.
+  void SetText(std::string_view name, const std::string& words) {
+    std::lock_guard lock(mutex_);
+    if (context_ != nullptr) context_->metrics().SetText(name, words);
+  }
   bool closed() const {
     std::lock_guard lock(mutex_);
     return context_ == nullptr;

@@ -189,8 +189,16 @@ bool KinesisClientOptions::is_local() const {
 KinesisClient::KinesisClient(KinesisClientOptions options)
     : options_(std::move(options)),
       stream_member_(StreamMember(options_)),
+      outage_("stream '" + options_.stream + "' at http://" + options_.endpoint.HostHeader(),
+              options_.retry_timeout_ms),
       http_(options_.endpoint, {.request_timeout_ms = options_.request_timeout_ms}) {}
 KinesisClient::~KinesisClient() = default;
+
+Status KinesisClient::GaveUp(const Status& status, int64_t failing_ms) const {
+  return Status::External(status.message() + ". Gave up after " + DurationWords(failing_ms) +
+                              ". Is the service running, and is 'aws.endpoint' right?",
+                          status.retry());
+}
 
 std::string KinesisClient::Where(const char* operation) const {
   return std::string(operation) + " of stream '" + options_.stream + "' at http://" +
@@ -211,10 +219,15 @@ Result<KinesisClient::Reply> KinesisClient::Call(const char* service, const char
                          runtime::SystemClock().NowMs(), &request);
   }
   Result<runtime::HttpResponse> response = http_.Send(request);
-  if (!response.ok()) return response.status().Within(Where(operation));
+  if (!response.ok()) {
+    Status status = response.status().Within(Where(operation));
+    if (status.retry() != runtime::Retry::kNo) outage_.Failed(status);
+    return status;
+  }
   Reply reply;
   reply.http_status = response->status;
   reply.body = std::move(response->body);
+  if (reply.http_status < 500) outage_.Answered();
   if (reply.http_status == 200) return reply;
   const json error = json::parse(reply.body, nullptr, false);
   if (error.is_object()) {
@@ -231,6 +244,7 @@ Result<KinesisClient::Reply> KinesisClient::Call(const char* service, const char
     reply.error_type = "HTTP " + std::to_string(reply.http_status);
     reply.error_message = reply.body.substr(0, 200);
   }
+  if (reply.http_status >= 500) outage_.Failed(ErrorOf(operation, reply));
   return reply;
 }
 
@@ -238,6 +252,10 @@ Status KinesisClient::ErrorOf(const char* operation, const Reply& reply) const {
   const std::string text = Where(operation) + ": " + reply.error_type +
                            (reply.error_message.empty() ? "" : ": " + reply.error_message);
   if (MayPass(reply.http_status, reply.error_type)) return Status::External(text);
+  if (reply.error_type == "TransactionAbortedException") {
+    // The rows of this epoch are gone, perhaps for its age: the job goes on from its checkpoint.
+    return Status::External(text, runtime::Retry::kNo);
+  }
   if (reply.error_type == "ResourceNotFoundException") {
     return Status::User(text + " Create the stream, or correct 'stream.arn' and 'aws.endpoint'.");
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "connectors/kinesis/outage_report.h"
 #include "runtime/net/http_client.h"
 #include "runtime/net/sigv4.h"
 #include "runtime/types/status.h"
@@ -74,6 +75,10 @@ class KinesisClient {
   ~KinesisClient();
 
   const KinesisClientOptions& options() const { return options_; }
+  // What people are told while the service does not answer.
+  OutageReport& outage() { return outage_; }
+  // The error of a caller that gives up after `failing_ms` of trying again.
+  runtime::Status GaveUp(const runtime::Status& status, int64_t failing_ms) const;
 
   // All shards that may still hold records, closed ones too; with a filter of the API ("AT_LATEST",
   // "AT_TIMESTAMP" with its time) only those, though some services list all whatever the filter.
@@ -113,6 +118,7 @@ class KinesisClient {
 
   const KinesisClientOptions options_;
   const std::string stream_member_;
+  OutageReport outage_;
   runtime::HttpClient http_;
 };
 

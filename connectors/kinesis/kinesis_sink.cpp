@@ -127,10 +127,16 @@ class KinesisSink : public runtime::Sink {
   Result<bool> IsExactlyOnce() {
     std::lock_guard lock(mutex_);
     if (known_) return exactly_once_;
-    RETURN_IF_ERROR(Patiently<bool>(settings_.client, [&]() -> Result<bool> {
-                      RETURN_IF_ERROR(client_->DescribeStreamSummary());
-                      return true;
-                    }).status());
+    const Status there = Patiently<bool>(settings_.client, [&]() -> Result<bool> {
+                           RETURN_IF_ERROR(client_->DescribeStreamSummary());
+                           return true;
+                         }).status();
+    if (!there.ok()) {
+      if (there.retry() == runtime::Retry::kNo) return there;
+      // Nothing of the job runs meanwhile and no one can stop it, so this is not waited out.
+      return client_->GaveUp(there, std::min(kPatienceMs, settings_.client.retry_timeout_ms))
+          .Within("the sink can't start");
+    }
     if (settings_.sink.guarantee != SinkGuarantee::kAtLeastOnce) {
       ASSIGN_OR_RETURN(exactly_once_, Patiently<bool>(settings_.client,
                                                       [&] { return client_->HasTransactions(); }));

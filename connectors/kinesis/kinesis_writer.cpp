@@ -108,6 +108,7 @@ class KinesisWriter : public runtime::SinkWriter {
     context_ = &context;
     keys_.SetSubtask(context.subtask());
     gate_ = std::make_shared<IoGate>(&context);
+    client_->outage().ShowIn(gate_);
     queue_ = std::make_shared<PutQueue>(client_, gate_, settings_);
     bytes_out_ = &context.metrics().counter("numBytesOut");
     records_out_ = &context.metrics().counter("numRecordsSend");

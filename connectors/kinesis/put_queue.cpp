@@ -100,7 +100,7 @@ bool PutQueue::Answered(Status status, const std::vector<size_t>& failed) {
   const int64_t now_ms = runtime::SystemClock().MonotonicNanos() / 1000000;
   if (failing_since_ms_ == 0) failing_since_ms_ = now_ms;
   if (now_ms - failing_since_ms_ > client_->options().retry_timeout_ms) {
-    status_ = status;
+    status_ = client_->GaveUp(status, now_ms - failing_since_ms_);
     return false;
   }
   pause_ms_ = std::clamp(pause_ms_ * 2, kFirstRetryMs, kLongestRetryMs);

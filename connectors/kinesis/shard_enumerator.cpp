@@ -35,7 +35,9 @@ class ShardEnumerator : public runtime::SplitEnumerator {
     if (found.status().retry() == runtime::Retry::kNo) return found;
     // While this waited inside, no checkpoint could be taken: it asks to be called again soon.
     if (failing_since_ms_ == 0) failing_since_ms_ = now_ms;
-    if (now_ms - failing_since_ms_ > client_->options().retry_timeout_ms) return found;
+    if (now_ms - failing_since_ms_ > client_->options().retry_timeout_ms) {
+      return client_->GaveUp(found.status(), now_ms - failing_since_ms_);
+    }
     return std::vector<Split>{};
   }
 

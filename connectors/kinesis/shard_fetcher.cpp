@@ -189,8 +189,9 @@ void ShardFetcher::Failed(Shard& shard, size_t index, const Status& status, bool
     shard.pause_ms = 0;
   }
   const int64_t failing_ms = now_ms - shard.failing_since_ms;
-  if (status.retry() == runtime::Retry::kNo || failing_ms > client_->options().retry_timeout_ms) {
-    status_ = status.Within("shard " + shard.id);
+  const bool in_vain = failing_ms > client_->options().retry_timeout_ms;
+  if (status.retry() == runtime::Retry::kNo || in_vain) {
+    status_ = (in_vain ? client_->GaveUp(status, failing_ms) : status).Within("shard " + shard.id);
     return;
   }
   Pause(shard, index, std::clamp(shard.pause_ms * 2, kFirstRetryMs, kLongestRetryMs));

@@ -48,6 +48,7 @@ class ShardReader : public runtime::SourceReader {
   Status Open(runtime::OperatorContext& context) override {
     context_ = &context;
     gate_ = std::make_shared<IoGate>(&context);
+    client_->outage().ShowIn(gate_);
     fetcher_ = std::make_shared<ShardFetcher>(client_, gate_, settings_,
                                               context.pool().shared_from_this());
     rows_.emplace(context.pool(), plan_.columns, context.settings().batch_rows);

@@ -39,6 +39,12 @@ struct TransactionInfo {
   int64_t ended_ms = 0;  // 0 while open
 };
 
+// How the message of an Append begins that is refused because its transaction has ended.
+inline constexpr std::string_view kTransactionIsCommitted =
+    "transaction is committed and takes no more records";
+inline constexpr std::string_view kTransactionIsAborted =
+    "transaction is aborted and takes no more records, begin one under another id";
+
 // How a call on a transaction ended.
 enum class TransactionOutcome : uint8_t { kDone, kAlreadyDone, kUnknown, kAborted, kCommitted };
 
@@ -52,7 +58,9 @@ enum class TransactionOutcome : uint8_t { kDone, kAlreadyDone, kUnknown, kAborte
 // Order: records of one batch, and of batches of which the first completed before the second was
 // appended, keep their order within a shard. A shard's counters have no gaps.
 // Durability: as the options of the store say; by default a completion with OK means that the disk
-// has it. After an error the records are not visible, and will not become so.
+// has it. After an error the records are not visible as long as this store lives; where a write or
+// sync failed and a crash follows, they may be there when it is opened again: "failed" then means
+// "not known", as with any disk. Records under a transaction stay invisible until it commits.
 // Errors: kExternal with what the disk said; full disks clear by themselves once there is room.
 class LogStore {
  public:

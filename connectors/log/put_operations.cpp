@@ -206,7 +206,10 @@ std::optional<ApiError> ReadTransaction(const HttpRequest& request, RecordBatch*
 ApiReply Failure(const ApiContext& context, const Stream& stream, const Status& status) {
   if (status.fault() != runtime::Fault::kUser) return InternalFailure(status);
   if (context.catalog->Find(stream.name) == nullptr) return NotFound(context, stream.name);
-  return ApiError{"TransactionCommittedException", status.message()};
+  return ApiError{status.message().starts_with(kTransactionIsAborted)
+                      ? "TransactionAbortedException"
+                      : "TransactionCommittedException",
+                  status.message()};
 }
 
 void AppendResult(const Stream& stream, uint32_t shard_index, RecordCounter counter,

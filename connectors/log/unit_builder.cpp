@@ -84,12 +84,14 @@ bool UnitBuilder::AdmitTransaction(PendingCall* call, ShardIndex* index, int64_t
   auto open = open_.find(id);
   if (open == open_.end()) {
     const TransactionRecord* known = index->FindTransaction(id);
-    if (known != nullptr && known->info.state == TransactionState::kCommitted) {
-      call->status = Status::User("transaction is committed and takes no more records: " + id);
+    if (known != nullptr && known->info.state != TransactionState::kOpen) {
+      const bool committed = known->info.state == TransactionState::kCommitted;
+      call->status = Status::User(
+          std::string(committed ? kTransactionIsCommitted : kTransactionIsAborted) + ": " + id);
       return false;
     }
     OpenTransaction fresh{};
-    if (known != nullptr && known->info.state == TransactionState::kOpen) {
+    if (known != nullptr) {
       fresh = {known->number, known->info.last_batch, known->info.begun_ms, false};
     } else {
       fresh = {index->NewTransactionNumber(), 0, time_ms, false};

@@ -7,6 +7,8 @@
 #include "jobs/cli/local_runtime.h"
 #include "jobs/cli/planner_process.h"
 #include "jobs/plan/plan_loader.h"
+#include "operators/aggregate/aggregate_call.h"
+#include "operators/expression/expression.h"
 
 namespace millrace::jobs {
 
@@ -61,14 +63,79 @@ Json GraphJson(const runtime::JobGraph& graph) {
           {"edges", edges}};
 }
 
+// Flink's types in their serializable form; those that can be read are what SQL can use.
+constexpr const char* kTypes[] = {
+    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(38, 18)",
+    "CHAR(10)", "VARCHAR(10)", "BINARY(10)", "VARBINARY(10)", "DATE", "TIME(3)", "TIMESTAMP(9)",
+    "TIMESTAMP(9) WITH LOCAL TIME ZONE", "TIMESTAMP(9) WITH TIME ZONE", "INTERVAL YEAR TO MONTH",
+    "INTERVAL DAY TO SECOND(3)", "ARRAY<INT>", "MAP<INT, INT>", "MULTISET<INT>", "ROW<`a` INT>",
+    "VARIANT"};
+
+// "DECIMAL" of DECIMAL(38, 18), "TIMESTAMP WITH TIME ZONE" of TIMESTAMP(9) WITH TIME ZONE.
+std::string WithoutParameters(std::string_view type) {
+  const size_t begin = type.find_first_of("(<");
+  if (begin == std::string_view::npos) return std::string(type);
+  const size_t end = type.find_last_of(")>");
+  return std::string(type.substr(0, begin)) + std::string(type.substr(end + 1));
+}
+
+// What SQL can use: plan nodes, functions by group, aggregates, types, connectors, formats.
+Json SupportedJson(const runtime::Registry& registry) {
+  Json functions = Json::array();
+  for (const operators::KnownFunction& function : operators::KnownFunctions()) {
+    functions.push_back({{"group", function.group},
+                         {"name", function.name},
+                         {"signature", function.signature}});
+  }
+  Json types = Json::array();
+  for (const char* type : kTypes) {
+    if (runtime::LogicalType::Parse(type).ok()) types.push_back(WithoutParameters(type));
+  }
+  Json connectors = Json::array();
+  for (const auto& [name, info] : registry.connectors()) {
+    connectors.push_back({{"name", name},
+                          {"source", info.make_source != nullptr},
+                          {"sink", info.make_sink != nullptr}});
+  }
+  Json formats = Json::array();
+  for (const auto& [name, info] : registry.formats()) formats.push_back(name);
+  return {{"nodes", SupportedNodes(registry)},
+          {"functions", functions},
+          {"aggregates", operators::SupportedAggregates()},
+          {"types", types},
+          {"connectors", connectors},
+          {"formats", formats}};
+}
+
+void ShowSupported(const Json& supported) {
+  for (const char* part : {"nodes", "aggregates", "types", "formats"}) {
+    std::printf("%s\n", part);
+    for (const Json& name : supported.at(part)) {
+      std::printf("  %s\n", name.get<std::string>().c_str());
+    }
+  }
+  std::printf("connectors\n");
+  for (const Json& connector : supported.at("connectors")) {
+    std::printf("  %s%s%s\n", connector.at("name").get<std::string>().c_str(),
+                connector.at("source").get<bool>() ? " source" : "",
+                connector.at("sink").get<bool>() ? " sink" : "");
+  }
+  std::printf("functions\n");
+  for (const Json& function : supported.at("functions")) {
+    std::printf("  %-22s %-12s %s\n", function.at("name").get<std::string>().c_str(),
+                function.at("group").get<std::string>().c_str(),
+                function.at("signature").get<std::string>().c_str());
+  }
+}
+
 int Run(const Arguments& arguments) {
   const auto registry = MakeRegistry();
   if (arguments.supported) {
-    Json nodes = SupportedNodes(*registry);
+    const Json supported = SupportedJson(*registry);
     if (arguments.json) {
-      std::printf("%s\n", Json{{"nodes", nodes}}.dump(1).c_str());
+      std::printf("%s\n", supported.dump(1).c_str());
     } else {
-      for (const Json& node : nodes) std::printf("%s\n", node.get<std::string>().c_str());
+      ShowSupported(supported);
     }
     return kExitOk;
   }
@@ -116,7 +183,7 @@ void AddPlanCommand(CLI::App& app, RunAction* run) {
   command->add_option("-D", arguments->settings, "Set an option: -D key=value");
   command->add_flag("--json", arguments->json, "The job graph as JSON");
   command->add_flag("--compiled", arguments->compiled, "The compiled plan of the SQL instead");
-  command->add_flag("--supported", arguments->supported, "Plan nodes that can be run");
+  command->add_flag("--supported", arguments->supported, "What SQL can use: plan nodes, functions, types, connectors, formats");
   command->footer("Example:\n  millrace plan job.sql -p 2\n");
   command->callback([arguments, run] { *run = [arguments] { return Run(*arguments); }; });
 }

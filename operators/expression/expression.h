@@ -137,6 +137,7 @@ runtime::Result<std::unique_ptr<Expression>> CompileExpression(
 
 // A function that plans may call, for `millrace plan --supported`.
 struct KnownFunction {
+  std::string group;  // its family: "string"
   std::string name;
   std::string signature;  // "(STRING, INT [, INT]) -> STRING"
 };

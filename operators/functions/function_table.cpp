@@ -12,20 +12,35 @@ using runtime::Status;
 
 namespace {
 
-using Family = std::span<const FunctionEntry> (*)();
+struct Family {
+  const char* group;  // for people
+  std::span<const FunctionEntry> (*entries)();
+};
 constexpr Family kFamilies[] = {
-    ArithmeticFunctions, CastFunctions,     ComparisonFunctions, ConditionalFunctions,
-    DateFormatFunctions, DateTimeFunctions, DecimalFunctions,    LogicFunctions,
-    EncodingFunctions,   ExtremeFunctions,  NestedFunctions,     NumericFunctions,
-    PatternFunctions,    SearchFunctions,   StringFunctions,     TemporalArithmeticFunctions,
+    {"numeric", ArithmeticFunctions},
+    {"cast", CastFunctions},
+    {"comparison", ComparisonFunctions},
+    {"conditional", ConditionalFunctions},
+    {"time", DateFormatFunctions},
+    {"time", DateTimeFunctions},
+    {"numeric", DecimalFunctions},
+    {"logic", LogicFunctions},
+    {"string", EncodingFunctions},
+    {"conditional", ExtremeFunctions},
+    {"nested", NestedFunctions},
+    {"numeric", NumericFunctions},
+    {"pattern", PatternFunctions},
+    {"comparison", SearchFunctions},
+    {"string", StringFunctions},
+    {"time", TemporalArithmeticFunctions},
 };
 
 }  // namespace
 
 Result<BoundCall> BindCall(const CallShape& call) {
   std::string known;
-  for (const Family family : kFamilies) {
-    for (const FunctionEntry& entry : family()) {
+  for (const Family& family : kFamilies) {
+    for (const FunctionEntry& entry : family.entries()) {
       if (call.name != entry.name) continue;
       ASSIGN_OR_RETURN(BoundCall bound, entry.bind(call));
       if (bound.kernel != nullptr || bound.control != Control::kKernel ||
@@ -52,8 +67,10 @@ Result<BoundCall> BindCall(const CallShape& call) {
 
 std::vector<KnownFunction> KnownFunctions() {
   std::vector<KnownFunction> functions;
-  for (const Family family : kFamilies) {
-    for (const FunctionEntry& entry : family()) functions.push_back({entry.name, entry.signature});
+  for (const Family& family : kFamilies) {
+    for (const FunctionEntry& entry : family.entries()) {
+      functions.push_back({family.group, entry.name, entry.signature});
+    }
   }
   std::sort(functions.begin(), functions.end(), [](const KnownFunction& a, const KnownFunction& b) {
     return std::tie(a.name, a.signature) < std::tie(b.name, b.signature);

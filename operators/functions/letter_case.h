@@ -6,8 +6,9 @@
 
 namespace millrace::operators {
 
-// Upper and lower case of Latin, Greek, Cyrillic and Armenian letters, and of sharp s as "SS", as
-// Java's String does without a locale; other letters stay as they are.
+// Append the upper and lower case of `text` as Java's String.toUpperCase and toLowerCase of JDK 17
+// do with Locale.ROOT: Unicode's full mappings, so that a sharp s becomes "SS" and a sigma at the
+// end of a word its final form.
 void AppendUpper(std::string_view text, std::string* to);
 void AppendLower(std::string_view text, std::string* to);
 

@@ -56,11 +56,21 @@ Status SyncFolder(const std::string& folder) {
   return Status::Ok();
 }
 
+// Makes what is missing of a path, and syncs the folder that got each name: a file in a folder
+// whose own name is lost in a crash is lost with it.
 Status MakeFolders(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) return Status::FromErrno("mkdir", path, error.value());
-  return Status::Ok();
+  struct stat info;
+  if (path.empty() || ::stat(path.c_str(), &info) == 0) {
+    if (path.empty() || S_ISDIR(info.st_mode)) return Status::Ok();
+    return Status::FromErrno("mkdir", path, ENOTDIR);
+  }
+  if (errno != ENOENT) return ErrnoStatus("mkdir", path);
+  if (path.ends_with('/')) return MakeFolders(path.substr(0, path.find_last_not_of('/') + 1));
+  const std::string parent = FolderOf(path);
+  RETURN_IF_ERROR(MakeFolders(parent));
+  // Another thread may have made it meanwhile, and not have synced yet.
+  if (::mkdir(path.c_str(), 0777) != 0 && errno != EEXIST) return ErrnoStatus("mkdir", path);
+  return SyncFolder(parent);
 }
 
 Status WriteFully(int fd, const std::string& path, std::string_view bytes) {

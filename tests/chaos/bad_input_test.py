@@ -5,6 +5,7 @@ import glob
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -158,7 +159,56 @@ def damaged_checkpoint(case):
     return None if counted == len(case.rows) else "%d flights counted, %d put" % (counted, len(case.rows))
 
 
-CASES = [unknown_function, no_plan, unknown_option, malformed_record, log_in_use, folder_in_use, no_checkpoint, damaged_checkpoint]
+def plan_for_endpoint(case, url, timeout):
+    """The demo's plan with another endpoint and retry timeout for every table of the log."""
+    text = open(case.plan).read().replace(case.log.url, url)
+    plan = json.loads(text)
+
+    def walk(value):
+        if isinstance(value, dict):
+            if value.get("connector") == "kinesis":
+                value["aws.retry-timeout"] = timeout
+            for part in value.values():
+                walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+    walk(plan)
+    path = os.path.join(case.folder, "dead.json")
+    json.dump(plan, open(path, "w"))
+    return path
+
+
+def dead_endpoint(case):
+    """Nobody listens: it says so at once, goes on trying, and gives up when the option says."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = "http://127.0.0.1:%d" % free.getsockname()[1]
+    begun = time.time()
+    code, words = case.run("-D", "restart-strategy.type=none", plan=plan_for_endpoint(case, url, "2 s"))
+    wrong = expect(code, words, 1, "millrace: warning: ", url, "refused", "Trying again ('aws.retry-timeout' = '2 s')",
+                   "Gave up after 2 s", "Is the service running, and is 'aws.endpoint' right?")
+    if wrong:
+        return wrong
+    # The warning comes at once, and the job goes on when the service is back.
+    case.log.stop()
+    job = subprocess.Popen([case.millrace, "run", case.plan, "-q", "--rest-port", "-1"], stderr=subprocess.PIPE, text=True)
+    try:
+        begun = time.time()
+        line = job.stderr.readline()
+        if "warning" not in line or case.log.url not in line or time.time() - begun > 5:
+            return "no warning at once, but: " + line
+        case.log = demo.Log(case.millrace, os.path.join(case.folder, "log"), int(case.log.url.rsplit(":", 1)[1]))
+        line = job.stderr.readline()
+        if "answers again after" not in line:
+            return "not told that the service is back, but: " + line
+    finally:
+        job.kill()
+        job.communicate()
+    return None
+
+
+CASES = [dead_endpoint, unknown_function, no_plan, unknown_option, malformed_record, log_in_use, folder_in_use, no_checkpoint, damaged_checkpoint]
 
 
 def main():

@@ -117,8 +117,23 @@ TEST_CASE("CSV lines are cut as Jackson cuts them") {
 
 std::string One(const std::string& type, const std::string& field, const OptionMap& options = {}) {
   const std::string read = Read(Row({{"v", type}}), field, options);
-  if (read.starts_with("error: Fail to deserialize at field: v: ")) return "error: " + read.substr(40);
+  if (read.starts_with("error: Fail to deserialize at field: v: ")) {
+    const std::string words = read.substr(40);
+    return "error: " + words.substr(0, words.find(". If it stands for NULL"));
+  }
   return read.size() < 4 ? read : read.substr(3, read.size() - 4);
+}
+
+TEST_CASE("A CSV field that can't be read says what to do") {
+  const std::string all = " To read what can't be parsed as NULL, set 'csv.ignore-parse-errors' = 'true'.";
+  CHECK(One("DECIMAL(5, 2)", ",") == "error: '' is not a DECIMAL. If an empty field stands for NULL, "
+                                     "set 'csv.null-literal' = ''." + all);
+  CHECK(Read(Row({{"v", "INT"}}), "NA").ends_with("'NA' is not an INT. If it stands for NULL, set "
+                                                  "'csv.null-literal' = 'NA'." + all));
+  // It does not name an option that is set already.
+  CHECK(Read(Row({{"v", "INT"}}), "NA", {{"csv.null-literal", "-"}}).ends_with("'NA' is not an INT." + all));
+  CHECK(One("DECIMAL(5, 2)", "NA", {{"csv.null-literal", "NA"}}) == "null");
+  CHECK(One("INT", "NA", {{"csv.ignore-parse-errors", "true"}}) == "null");
 }
 
 TEST_CASE("CSV fields convert as Flink's") {

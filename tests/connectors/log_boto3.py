@@ -556,9 +556,10 @@ def transactions(s):
         "x-millrace-transaction": prefix + "a"}).put_records(StreamName=name, Records=records),
         "TransactionCommittedException",
         f"transaction is committed and takes no more records: {prefix}a")
-    b.put_records(StreamName=name, Records=records[:5])  # an aborted name begins afresh
-    status, done = s.millrace("CommitTransaction", TransactionId=prefix + "b")
-    assert status == 200 and count() == 65
+    expect_error(lambda: b.put_records(StreamName=name, Records=records[:5]),
+                 "TransactionAbortedException",
+                 f"transaction is aborted and takes no more records, begin one under another id: {prefix}b")
+    assert count() == 60
     for i in range(2):
         numbers = [x["SequenceNumber"] for x in s.read_all(name, shard_id(i))]
         assert numbers == sorted(numbers)

@@ -188,12 +188,18 @@ TEST_CASE("A transaction is invisible until it commits, then all of it is there 
   CHECK(End(store.get(), "t2").second == TransactionOutcome::kAborted);
   CHECK(ReadAll(store.get(), 1) == wanted);
 
-  // An aborted name begins afresh.
-  REQUIRE(Put(store.get(), 1, {"again"}, "t2").ok());
-  CHECK(End(store.get(), "t2").second == TransactionOutcome::kDone);
-  store.reset();
-  store = Open(folder.path());
-  CHECK(ReadAll(store.get(), 1) == Concat(wanted, {"again"}));
+  // An aborted id takes no more records, also after a restart.
+  for (int restart = 0; restart < 2; ++restart) {
+    const runtime::Status refused = Put(store.get(), 1, {"again"}, "t2");
+    REQUIRE(!refused.ok());
+    CHECK(refused.fault() == runtime::Fault::kUser);
+    CHECK(refused.message() ==
+          "transaction is aborted and takes no more records, begin one under another id: t2");
+    CHECK(End(store.get(), "t2").second == TransactionOutcome::kAborted);
+    store.reset();
+    store = Open(folder.path());
+    CHECK(ReadAll(store.get(), 1) == wanted);
+  }
   CHECK(End(store.get(), "t1").second == TransactionOutcome::kAlreadyDone);
 }
 

@@ -108,13 +108,16 @@ class OperatorDriver::Requests : public runtime::KeyRequests {
 
 class OperatorDriver::Context : public runtime::OperatorContext {
  public:
-  Context(const runtime::JobSettings& settings, int64_t now_ms)
-      : now(now_ms), settings_(settings) {}
+  Context(const runtime::JobSettings& settings, const Options& options)
+      : now(options.now_ms),
+        settings_(settings),
+        subtask_(options.subtask),
+        parallelism_(options.parallelism) {}
 
   const runtime::JobSettings& settings() const override { return settings_; }
   const runtime::RunIdentity& run() const override { return run_; }
-  int subtask() const override { return 0; }
-  int parallelism() const override { return 1; }
+  int subtask() const override { return subtask_; }
+  int parallelism() const override { return parallelism_; }
   int max_parallelism() const override { return 128; }
   runtime::MemoryPool& pool() override { return runtime::ProcessPool(); }
   runtime::MetricGroup& metrics() override { return metrics_; }
@@ -154,6 +157,8 @@ class OperatorDriver::Context : public runtime::OperatorContext {
 
  private:
   const runtime::JobSettings& settings_;
+  const int subtask_;
+  const int parallelism_;
   runtime::RunIdentity run_;
   Metrics metrics_;
 };
@@ -173,7 +178,8 @@ OperatorDriver::OperatorDriver(Factory factory, runtime::OperatorSpec spec, Opti
     : factory_(std::move(factory)), spec_(std::move(spec)), options_(std::move(options)) {
   settings_.batch_rows = options_.batch_rows;
   settings_.time_zone = options_.time_zone;
-  context_ = std::make_unique<Context>(settings_, options_.now_ms);
+  context_ = std::make_unique<Context>(settings_, options_);
+  context_->lists = options_.from.lists;
   if (options_.make_state) context_->state = options_.make_state();
   Start();
 }
@@ -199,7 +205,11 @@ void OperatorDriver::Start() {
     auto table = std::make_unique<MemoryTable>(specs[i]);
     table->SetTime(context_->now);
     table->set_pending(options_.pending);
-    if (context_->tables.count(index) != 0) table->Restore(context_->tables[index]->Snapshot());
+    if (context_->tables.count(index) != 0) {
+      table->Restore(context_->tables[index]->Snapshot());
+    } else if (options_.from.tables.count(index) != 0) {
+      table->Restore(options_.from.tables[index]);
+    }
     context_->keyed_tables[index] = table.get();
     context_->tables[index] = std::move(table);
   }
@@ -224,10 +234,12 @@ std::vector<std::string> OperatorDriver::Drain(
       }
       batches_.push_back(batch);
     }
+    if (options_.elements) RecordElements(&emitted);
     if (progress.value() != Progress::kMore && progress.value() != Progress::kBlocked) break;
     if (calls > 10'000'000) throw std::runtime_error("no end");
   }
   context_->ReleasePins();
+  if (copying_ && context_->state->CopySome(1)) copying_ = false;
   // Printed only now, so that a view into state shows.
   for (; printed_ < batches_.size(); ++printed_) {
     for (std::string& row : PrintBatch(spec_.output, *batches_[printed_])) {
@@ -237,6 +249,35 @@ std::vector<std::string> OperatorDriver::Drain(
   changelog_.insert(changelog_.end(), emitted.begin(), emitted.end());
   return emitted;
 }
+
+// With elements the rows are printed at once, to stand before the watermark behind them.
+void OperatorDriver::RecordElements(std::vector<std::string>* emitted) {
+  for (; printed_ < batches_.size(); ++printed_) {
+    for (std::string& row : PrintBatch(spec_.output, *batches_[printed_])) {
+      emitted->push_back(std::move(row));
+    }
+  }
+  const runtime::Timestamp watermark = operator_->NextWatermark();
+  if (watermark != runtime::kMinTimestamp) {
+    emitted->push_back("watermark " + std::to_string(watermark));
+  }
+  const bool idle = operator_->Idle().value_or(false);
+  if (idle != idle_) emitted->push_back(idle ? "idle" : "active");
+  idle_ = idle;
+}
+
+DriverSnapshot OperatorDriver::Freeze(int64_t checkpoint_id) {
+  DriverSnapshot snapshot;
+  snapshot.lists = context_->lists;
+  for (const auto& [index, table] : context_->tables) snapshot.tables[index] = table->Snapshot();
+  if (context_->state != nullptr) {
+    context_->state->Freeze(checkpoint_id, false);
+    copying_ = true;
+  }
+  return snapshot;
+}
+
+runtime::SubtaskState* OperatorDriver::state() { return context_->state.get(); }
 
 void OperatorDriver::Between() {
   if (options_.restore_between && context_->state == nullptr) Restore();

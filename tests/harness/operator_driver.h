@@ -20,6 +20,13 @@ runtime::RowType MakeRowType(std::string_view fields);
 // Prints the rows of a batch as the print connector does.
 std::vector<std::string> PrintBatch(const runtime::RowType& type, const runtime::Batch& batch);
 
+// What a driver's state was at a barrier, free of any pointer.
+struct DriverSnapshot {
+  std::map<int, MemoryRows> tables;              // on the model
+  std::map<int, runtime::ListEntries> lists;     // by state
+  std::vector<runtime::StateHandle> handles;     // on a real backend
+};
+
 // Drives one operator as the engine does, over MemoryTables, and checks its side of the contract:
 // one batch a call within the batch limit, rows and strings that stay valid after the state moved.
 // A failed call throws its status as std::runtime_error.
@@ -35,7 +42,11 @@ class OperatorDriver {
     bool restore_between = false;  // snapshot, a new operator, restore between any two inputs
     int64_t now_ms = 0;
     std::string time_zone = "UTC";
-    // Gives a real backend's state instead of MemoryTables; then there is no restoring.
+    bool elements = false;         // the changelog also has "watermark N", "idle" and "active"
+    int subtask = 0;
+    int parallelism = 1;
+    DriverSnapshot from;           // what to begin with; its handles are up to make_state
+    // Gives a real backend's state instead of MemoryTables; then Restore can't be called.
     std::function<std::unique_ptr<runtime::SubtaskState>()> make_state;
   };
 
@@ -52,6 +63,12 @@ class OperatorDriver {
   std::vector<std::string> Finish(int input = 0);
   // A barrier, then a new operator over copies of the state.
   void Restore();
+  // Names what the state is right now, behind a Barrier. On a real backend only the lists: the state
+  // is frozen, and copied little by little between the following calls; whoever holds the backend
+  // takes the delta.
+  DriverSnapshot Freeze(int64_t checkpoint_id);
+  // The state that make_state gave; null on the model.
+  runtime::SubtaskState* state();
 
   const std::vector<std::string>& changelog() const { return changelog_; }
   // Output batches as they came.
@@ -70,6 +87,7 @@ class OperatorDriver {
   std::vector<std::string> Drain(
       const std::function<runtime::Result<runtime::Progress>(runtime::Output&)>& call);
   void Between();
+  void RecordElements(std::vector<std::string>* emitted);
 
   Factory factory_;
   runtime::OperatorSpec spec_;
@@ -81,6 +99,8 @@ class OperatorDriver {
   std::vector<runtime::BatchPtr> batches_;
   size_t printed_ = 0;
   int64_t watermark_ = runtime::kMinTimestamp;
+  bool idle_ = false;
+  bool copying_ = false;  // a frozen state is not copied out yet
 };
 
 }  // namespace millrace::tests

@@ -30,8 +30,8 @@ def say(words, end="\n"):
 class Log:
     """The log service in a process of its own."""
 
-    def __init__(self, millrace, folder):
-        self.process = subprocess.Popen([millrace, "log", "--directory", folder, "--port", "0"],
+    def __init__(self, millrace, folder, port=0):
+        self.process = subprocess.Popen([millrace, "log", "--directory", folder, "--port", str(port)],
                                         stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         if not line.startswith("log: "):
