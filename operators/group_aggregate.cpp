@@ -101,14 +101,11 @@ GroupAggregate::GroupAggregate(Config config, AggregateSet aggregates, runtime::
     presence_field_ = static_cast<int>(state_row_.size());
     state_row_.push_back({"exists", LogicalType(TypeKind::kBoolean, false)});
   }
-  const bool count_shown =
-      presence_counts_ && counter_ < static_cast<int>(aggregates_.calls().size());
-  may_repeat_ = !count_shown && config_.ttl_ms == 0;
+  count_shown_ = presence_counts_ && counter_ < static_cast<int>(aggregates_.calls().size());
+  may_repeat_ = !count_shown_ && config_.ttl_ms == 0;
   if (config_.mini_batch) {
-    const auto num_keys = static_cast<std::ptrdiff_t>(config_.grouping.size());
-    const runtime::RowType results(spec_.output.begin() + num_keys, spec_.output.end());
-    bundle_.emplace(KeyTypes(), results, spec_.output,
-                    UpdateBundle::Rules{config_.update_before, config_.ttl_ms > 0});
+    bundle_.emplace();
+    bundle_->state_rows.resize(static_cast<size_t>(num_states()));
   }
 }
 
@@ -158,6 +155,7 @@ std::vector<const Vector*> GroupAggregate::KeyColumns(const Batch& batch) const 
 }
 
 Status GroupAggregate::NameKeys(int, const Batch& batch, runtime::KeyRequests& requests) {
+  if (bundle_) return Status::Ok();  // it resolves them itself, when it is flushed
   std::vector<const Vector*> columns = KeyColumns(batch);
   runtime::KeyNames names;
   names.columns = columns;
@@ -215,45 +213,40 @@ bool GroupAggregate::Admit(const RowRange& rows, uint8_t* const* accumulators, E
     any |= action;
   }
   any_empty_ |= (any & (kIgnore | kLast)) != 0;
+  any_retract_ |= (any & ~kFirst) != 0;
   return any != 0;
 }
 
-std::vector<VectorPtr> GroupAggregate::Update(const RowRange& rows, uint8_t* const* accumulators,
-                                              Emission emission) {
-  const int32_t results_rows = rows.count * (emission == Emission::kBoth ? 2 : 1);
-  std::vector<VectorPtr> results(aggregates_.calls().size());
-  const auto builder = [&](int call) {
-    return VectorBuilder(context_->pool(),
-                         spec_.output[config_.grouping.size() + static_cast<size_t>(call)].type,
-                         results_rows);
-  };
-  const int num_calls = static_cast<int>(aggregates_.calls().size());
-  if (counter_ >= 0 && counter_ < num_calls) {
-    VectorBuilder counts = builder(counter_);
-    has_actions_ = Admit(rows, accumulators, emission, &counts);
-    results[static_cast<size_t>(counter_)] = counts.Finish();
-  } else {
-    has_actions_ = Admit(rows, accumulators, emission, nullptr);
+std::vector<VectorBuilder> GroupAggregate::ResultBuilders(int32_t rows) const {
+  std::vector<VectorBuilder> builders;
+  for (size_t call = 0; call < aggregates_.calls().size(); ++call) {
+    builders.emplace_back(context_->pool(), spec_.output[config_.grouping.size() + call].type,
+                          rows);
   }
+  return builders;
+}
+
+void GroupAggregate::Update(const RowRange& rows, std::span<uint8_t* const* const> states,
+                            Emission emission, std::vector<VectorBuilder>& results) {
+  const int num_calls = static_cast<int>(aggregates_.calls().size());
+  const bool counts = counter_ >= 0 && counter_ < num_calls;
+  has_actions_ = Admit(rows, states[kAccumulators], emission,
+                       counts ? &results[static_cast<size_t>(counter_)] : nullptr);
   UpdateRows update;
-  update.accumulators = accumulators;
+  update.accumulators = states[kAccumulators];
   update.count = rows.count;
   update.actions = has_actions_ ? actions_.data() : nullptr;
   update.arena = &context_->keyed(kAccumulators).arena();
   update.emission = emission;
   for (size_t v = 0; v < accumulation_.num_views(); ++v) {
-    accumulation_.marker(v).Mark(
-        rows, context_->rows(kFirstView + static_cast<int>(v)) + rows.begin, update.actions);
+    accumulation_.marker(v).Mark(rows, states[kFirstView + v], update.actions);
   }
   for (int call = 0; call < num_calls; ++call) {
     if (call == counter_) continue;
-    VectorBuilder out = builder(call);
-    update.out = &out;
+    update.out = &results[static_cast<size_t>(call)];
     update.lanes = accumulation_.LanesOf(call, rows);
     aggregates_.function(call).Update(update);
-    results[static_cast<size_t>(call)] = out.Finish();
   }
-  return results;
 }
 
 std::vector<VectorPtr> GroupAggregate::KeysOf(const RowRange& rows, Emission emission) {
@@ -338,12 +331,12 @@ bool GroupAggregate::EmitPending(Output& out) {
   return true;
 }
 
-void GroupAggregate::EraseEmpty(const Batch& batch) {
+void GroupAggregate::EraseEmpty(std::span<uint8_t* const* const> states, int32_t count) {
   const uint32_t offset = context_->keyed(kAccumulators).layout().OffsetOf(presence_field_);
   std::vector<uint8_t*> empty;
   if (any_empty_) {
-    uint8_t* const* rows = context_->rows(kAccumulators);
-    for (int32_t i = 0; i < batch.num_rows(); ++i) {
+    uint8_t* const* rows = states[kAccumulators];
+    for (int32_t i = 0; i < count; ++i) {
       const bool exists =
           presence_counts_ ? RowLayout::Load<int64_t>(rows[i], offset) != 0 : rows[i][offset] != 0;
       if (!exists) empty.push_back(rows[i]);
@@ -353,13 +346,12 @@ void GroupAggregate::EraseEmpty(const Batch& batch) {
   for (size_t v = 0; v < accumulation_.num_views(); ++v) {
     const DistinctMarker& marker = accumulation_.marker(v);
     if (!marker.may_leave_empty() && !any_empty_) continue;
-    const int state = kFirstView + static_cast<int>(v);
-    uint8_t* const* rows = context_->rows(state);
+    uint8_t* const* rows = states[kFirstView + v];
     empty.clear();
-    for (int32_t i = 0; i < batch.num_rows(); ++i) {
+    for (int32_t i = 0; i < count; ++i) {
       if (marker.IsEmpty(rows[i])) empty.push_back(rows[i]);
     }
-    context_->keyed(state).Erase(empty);
+    context_->keyed(kFirstView + static_cast<int>(v)).Erase(empty);
   }
   any_empty_ = false;
 }
@@ -369,50 +361,25 @@ Result<Progress> GroupAggregate::Process(int, const BatchPtr& batch, Output& out
   const bool both = config_.update_before || may_repeat_;
   const bool shows_results = !aggregates_.calls().empty();
   const Emission emission = both && shows_results ? Emission::kBoth : Emission::kAfter;
-  const int32_t most_rows =
-      std::max(1, context_->settings().batch_rows / (emission == Emission::kBoth ? 2 : 1));
+  const int32_t stride = emission == Emission::kBoth ? 2 : 1;
+  const int32_t most_rows = std::max(1, context_->settings().batch_rows / stride);
+  const auto states_from = [&](int32_t row) {
+    states_.clear();
+    for (int s = 0; s < num_states(); ++s) states_.push_back(context_->rows(s) + row);
+    return std::span<uint8_t* const* const>(states_);
+  };
   while (cursor_ < batch->num_rows() && pending_ == nullptr) {
     const RowRange rows{batch.get(), cursor_, std::min(most_rows, batch->num_rows() - cursor_)};
-    uint8_t* const* accumulators = context_->rows(kAccumulators) + cursor_;
-    pending_ = MakeOutput(rows, Update(rows, accumulators, emission), emission);
+    std::vector<VectorBuilder> builders = ResultBuilders(rows.count * stride);
+    Update(rows, states_from(cursor_), emission, builders);
+    std::vector<VectorPtr> results;
+    for (VectorBuilder& builder : builders) results.push_back(builder.Finish());
+    pending_ = MakeOutput(rows, std::move(results), emission);
     cursor_ += rows.count;
   }
   EmitPending(out);
   if (pending_ != nullptr || cursor_ < batch->num_rows()) return Progress::kMore;
-  EraseEmpty(*batch);
-  cursor_ = 0;
-  return Progress::kNeedInput;
-}
-
-Progress GroupAggregate::FlushBundle(Output& out) {
-  while (pending_ == nullptr && !bundle_->empty()) {
-    pending_ = bundle_->Flush(context_->pool(), std::max(1, context_->settings().batch_rows / 2));
-  }
-  EmitPending(out);
-  return pending_ != nullptr || !bundle_->empty() ? Progress::kMore : Progress::kNeedInput;
-}
-
-Result<Progress> GroupAggregate::ProcessBundle(const BatchPtr& batch, Output& out) {
-  for (;;) {
-    if (flushing_) {
-      if (FlushBundle(out) == Progress::kMore) return Progress::kMore;
-      flushing_ = false;
-      if (!out.empty() && cursor_ < batch->num_rows()) return Progress::kMore;
-    }
-    if (cursor_ == batch->num_rows()) break;
-    // A bundle ends at its row, wherever batches are cut.
-    const int64_t room = config_.mini_batch_rows - bundle_->num_rows();
-    const auto count = static_cast<int32_t>(
-        std::min<int64_t>({room, batch->num_rows() - cursor_, runtime::kDefaultBatchRows}));
-    const RowRange rows{batch.get(), cursor_, count};
-    const std::vector<VectorPtr> results =
-        Update(rows, context_->rows(kAccumulators) + cursor_, Emission::kBoth);
-    const std::vector<const Vector*> keys = KeyColumns(*batch);
-    bundle_->Add(keys, rows, has_actions_ ? actions_.data() : nullptr, results);
-    cursor_ += count;
-    flushing_ = bundle_->num_rows() >= config_.mini_batch_rows;
-  }
-  EraseEmpty(*batch);
+  EraseEmpty(states_from(0), batch->num_rows());
   cursor_ = 0;
   return Progress::kNeedInput;
 }

@@ -116,8 +116,9 @@ class OrderedTable;
 // Maps keys to rows of fixed slots, for the key groups of one subtask. All calls by the owning
 // executor thread. Row pointers point to the value slots (layout()). All pointers given out since
 // the last ReleasePins stay valid, over kMore, kBlocked and calls of other operators of the chain.
-// Operators call Resolve themselves only in OnWatermark, OnTimer, OnWake and Finish, where no keys
-// were named before; on kPending they return kBlocked and repeat it.
+// Operators call Resolve themselves only where NameKeys named none: in OnWatermark, OnTimer, OnWake,
+// PrepareBarrier and Finish, and in Process of one that never names any; on kPending they return
+// kBlocked and repeat it.
 class KeyedTable {
  public:
   virtual ~KeyedTable() = default;

@@ -169,7 +169,7 @@ void JobMaster::Teardown(const Status& why, std::function<void()> then) {
     AbortPending(why, false, {});
   }
   ending_stopped_ = false;
-  RunIo([this, ending = ending_] {
+  RunIo([this, ending = ending_.get()] {
     if (ending != nullptr) ending->Stop();
     Post([this] {
       ending_stopped_ = true;
