@@ -45,6 +45,7 @@ Result<std::unique_ptr<runtime::Operator>> GroupAggregate::Make(
   ASSIGN_OR_RETURN(config.update_before, ReadBoolean(node, "generateUpdateBefore", false));
   ASSIGN_OR_RETURN(config.ttl_ms, ReadInteger(node, "stateTtlMs", 0));
   ASSIGN_OR_RETURN(const bool needs_retraction, ReadBoolean(node, "needRetraction", false));
+  config.retracts = needs_retraction;
   if (const auto bundle = node.find("miniBatch"); bundle != node.end() && bundle->is_object()) {
     ASSIGN_OR_RETURN(config.mini_batch, ReadBoolean(*bundle, "enabled", false));
     ASSIGN_OR_RETURN(config.mini_batch_rows, ReadInteger(*bundle, "size", -1));
@@ -105,6 +106,10 @@ GroupAggregate::GroupAggregate(Config config, AggregateSet aggregates, runtime::
   may_repeat_ = !count_shown_ && config_.ttl_ms == 0;
   if (config_.mini_batch) {
     bundle_.emplace();
+    // What only adds to groups and counts them always changes them: the results before are not
+    // read.
+    const bool only_after = !config_.update_before && !config_.retracts && !may_repeat_;
+    bundle_->emission = only_after ? Emission::kAfter : Emission::kBoth;
     bundle_->state_rows.resize(static_cast<size_t>(num_states()));
   }
 }

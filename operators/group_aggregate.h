@@ -51,6 +51,7 @@ class GroupAggregate : public runtime::Operator {
   struct Config {
     std::vector<int> grouping;
     bool update_before = false;
+    bool retracts = false;  // the input may
     int64_t ttl_ms = 0;
     bool mini_batch = false;
     int64_t mini_batch_rows = 0;
@@ -92,7 +93,8 @@ class GroupAggregate : public runtime::Operator {
     int resolved = 0;                               // states of the next one whose rows are known
     std::vector<std::vector<uint8_t*>> state_rows;  // by state, of all rows
     std::vector<runtime::VectorBuilder> builders;
-    std::vector<runtime::VectorPtr> results;  // by call: before and after each row
+    Emission emission = Emission::kBoth;
+    std::vector<runtime::VectorPtr> results;  // by call
     RowGroups groups;
     int32_t emitted = 0;  // groups
   };
@@ -102,6 +104,15 @@ class GroupAggregate : public runtime::Operator {
   runtime::Result<runtime::Progress> FlushBundle(runtime::Output& out);
   // The rows of the next held batch in each state; false: some are being read.
   runtime::Result<bool> ResolveHeld(const Held& held);
+  void MarkChangedGroups(int32_t begin, int32_t count);
+  // Rows of the bundle's results that hold those of a group before its first and after its last
+  // row.
+  int32_t BeforeOf(const RowGroups::Group& group) const {
+    return bundle_->emission == Emission::kBoth ? 2 * group.first() : group.last();
+  }
+  int32_t AfterOf(const RowGroups::Group& group) const {
+    return bundle_->emission == Emission::kBoth ? 2 * group.last() + 1 : group.last();
+  }
   runtime::BatchPtr MakeBundleOutput(int32_t begin, int32_t count);
 
   Config config_;
@@ -125,6 +136,7 @@ class GroupAggregate : public runtime::Operator {
   bool has_actions_ = false;
   std::vector<uint8_t> changed_;
   std::vector<int32_t> key_rows_;
+  std::vector<int32_t> result_rows_, input_rows_;  // of a bundle's output
   runtime::BatchPtr pending_;  // output not emitted yet, from row pending_begin_ on
   int32_t pending_begin_ = 0;
 };

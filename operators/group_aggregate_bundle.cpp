@@ -94,7 +94,8 @@ Result<Progress> GroupAggregate::FlushBundle(Output& out) {
   }
   if (bundle.applied == 0 && bundle.resolved == 0) {
     for (auto& rows : bundle.state_rows) rows.resize(static_cast<size_t>(bundle.num_rows));
-    bundle.builders = ResultBuilders(2 * bundle.num_rows);
+    bundle.builders =
+        ResultBuilders(bundle.num_rows * (bundle.emission == Emission::kBoth ? 2 : 1));
     bundle.groups.Begin(bundle.num_rows);
     any_retract_ = false;
   }
@@ -105,7 +106,7 @@ Result<Progress> GroupAggregate::FlushBundle(Output& out) {
     if (!ready) return Progress::kBlocked;
     states_.clear();
     for (const auto& rows : bundle.state_rows) states_.push_back(rows.data() + held.first);
-    Update({held.batch.get(), held.begin, held.count}, states_, Emission::kBoth, bundle.builders);
+    Update({held.batch.get(), held.begin, held.count}, states_, bundle.emission, bundle.builders);
     bundle.groups.Add(states_[0], held.count, has_actions_ ? actions_.data() : nullptr);
     if (++bundle.applied == bundle.held.size()) {
       for (VectorBuilder& builder : bundle.builders) bundle.results.push_back(builder.Finish());
@@ -131,42 +132,49 @@ Result<Progress> GroupAggregate::FlushBundle(Output& out) {
   return Progress::kNeedInput;
 }
 
+// Sets changed_[i] where the results of group begin + i before and after the bundle differ.
+void GroupAggregate::MarkChangedGroups(int32_t begin, int32_t count) {
+  result_rows_.resize(2 * static_cast<size_t>(count));
+  int32_t* const before = result_rows_.data();
+  int32_t* const after = before + count;
+  for (int32_t i = 0; i < count; ++i) {
+    before[i] = BeforeOf(bundle_->groups[begin + i]);
+    after[i] = AfterOf(bundle_->groups[begin + i]);
+  }
+  changed_.assign(static_cast<size_t>(count) + 1, 0);
+  for (const VectorPtr& result : bundle_->results) {
+    MarkChanges(*result, before, after, count, changed_.data());
+  }
+}
+
 // Groups [begin, begin + count): at most two rows each. Null: they emit nothing.
 BatchPtr GroupAggregate::MakeBundleOutput(int32_t begin, int32_t count) {
   Bundle& bundle = *bundle_;
-  std::vector<int32_t> before(static_cast<size_t>(count)), after(before);
-  for (int32_t i = 0; i < count; ++i) {
-    const RowGroups::Group& group = bundle.groups[begin + i];
-    before[static_cast<size_t>(i)] = 2 * group.first;
-    after[static_cast<size_t>(i)] = 2 * group.last + 1;
-  }
   // State that expires is renewed by each update: those that change nothing are emitted too.
   const bool all_change = config_.ttl_ms > 0 || (count_shown_ && !any_retract_);
-  changed_.assign(static_cast<size_t>(count) + 1, all_change);
-  for (size_t c = 0; c < bundle.results.size() && !all_change; ++c) {
-    MarkChanges(*bundle.results[c], before.data(), after.data(), count, changed_.data());
-  }
+  if (!all_change) MarkChangedGroups(begin, count);
   BufferPtr kinds_buffer =
       context_->pool().Allocate(2 * static_cast<size_t>(count) + Vector::kPaddingBytes);
   auto* kinds = reinterpret_cast<RowKind*>(kinds_buffer->data());
-  std::vector<int32_t> rows(2 * static_cast<size_t>(count));  // of the results
-  std::vector<int32_t> inputs(rows.size());                   // rows of the bundle, for their keys
+  result_rows_.resize(2 * static_cast<size_t>(count));
+  input_rows_.resize(result_rows_.size());
+  int32_t* const results = result_rows_.data();
+  int32_t* const inputs = input_rows_.data();
   int32_t emitted = 0;
-  const auto emit = [&](int32_t result, int32_t input, RowKind kind) {
-    rows[static_cast<size_t>(emitted)] = result;
-    inputs[static_cast<size_t>(emitted)] = input;
-    kinds[emitted++] = kind;
-  };
   for (int32_t i = 0; i < count; ++i) {
     const RowGroups::Group& group = bundle.groups[begin + i];
-    const auto at = static_cast<size_t>(i);
-    if (!group.existed) {
-      if (group.exists) emit(after[at], group.first, RowKind::kInsert);
-    } else if (!group.exists) {
-      emit(before[at], group.first, RowKind::kDelete);
-    } else if (changed_[at] != 0) {
-      if (config_.update_before) emit(before[at], group.first, RowKind::kUpdateBefore);
-      emit(after[at], group.first, RowKind::kUpdateAfter);
+    const int32_t first = group.first();
+    const bool changed = all_change || changed_[static_cast<size_t>(i)] != 0;
+    const bool both = group.existed() && group.exists();
+    if (group.existed() && (both ? changed && config_.update_before : true)) {
+      results[emitted] = BeforeOf(group);
+      inputs[emitted] = first;
+      kinds[emitted++] = both ? RowKind::kUpdateBefore : RowKind::kDelete;
+    }
+    if (group.exists() && (both ? changed : true)) {
+      results[emitted] = AfterOf(group);
+      inputs[emitted] = first;
+      kinds[emitted++] = both ? RowKind::kUpdateAfter : RowKind::kInsert;
     }
   }
   if (emitted == 0) return nullptr;
@@ -179,15 +187,14 @@ BatchPtr GroupAggregate::MakeBundleOutput(int32_t begin, int32_t count) {
       std::upper_bound(bundle.held.begin(), bundle.held.end(), inputs[0],
                        [](int32_t row, const Held& one) { return row < one.first + one.count; });
   for (int32_t from = 0; from < emitted;) {
-    while (inputs[static_cast<size_t>(from)] >= held->first + held->count) ++held;
+    while (inputs[from] >= held->first + held->count) ++held;
     int32_t to = from;
-    key_rows_.clear();
-    for (; to < emitted && inputs[static_cast<size_t>(to)] < held->first + held->count; ++to) {
-      key_rows_.push_back(
-          held->batch->PhysicalRow(held->begin + inputs[static_cast<size_t>(to)] - held->first));
+    const int32_t end = held->first + held->count, shift = held->begin - held->first;
+    for (; to < emitted && inputs[to] < end; ++to) {
+      inputs[to] = held->batch->PhysicalRow(inputs[to] + shift);
     }
     for (size_t c = 0; c < config_.grouping.size(); ++c) {
-      builders[c].AppendRows(held->batch->column(config_.grouping[c]), key_rows_.data(), to - from,
+      builders[c].AppendRows(held->batch->column(config_.grouping[c]), inputs + from, to - from,
                              VectorBuilder::Strings::kKeep);
     }
     from = to;
@@ -195,7 +202,7 @@ BatchPtr GroupAggregate::MakeBundleOutput(int32_t begin, int32_t count) {
   std::vector<VectorPtr> columns;
   for (size_t c = 0; c < builders.size(); ++c) {
     if (c >= config_.grouping.size()) {
-      builders[c].AppendRows(*bundle.results[c - config_.grouping.size()], rows.data(), emitted,
+      builders[c].AppendRows(*bundle.results[c - config_.grouping.size()], results, emitted,
                              VectorBuilder::Strings::kKeep);
     }
     columns.push_back(builders[c].Finish());

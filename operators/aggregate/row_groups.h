@@ -18,13 +18,16 @@ class RowGroups {
   void Add(uint8_t* const* state_rows, int32_t count, const uint8_t* actions);
 
   // Groups in the order of their first rows.
-  int32_t size() const { return static_cast<int32_t>(groups_.size()); }
+  int32_t size() const { return size_; }
   struct Group {
-    uint8_t* state_row = nullptr;
-    int32_t first = 0;  // rows by their position among all
-    int32_t last = 0;   // that was not ignored; the first if all were
-    bool existed = false;
-    bool exists = false;
+    uint8_t* state_row;
+    int32_t first_row;  // by their position among all; negative: ~ of it, the group did not exist
+    int32_t last_row;   // that was not ignored (first if all were); negative: ~, none is left
+
+    bool existed() const { return first_row >= 0; }
+    bool exists() const { return last_row >= 0; }
+    int32_t first() const { return existed() ? first_row : ~first_row; }
+    int32_t last() const { return exists() ? last_row : ~last_row; }
   };
   const Group& operator[](int32_t i) const { return groups_[static_cast<size_t>(i)]; }
 
@@ -35,8 +38,10 @@ class RowGroups {
   };
   std::vector<Slot> slots_;  // open addressing
   uint32_t mask_ = 0;
-  std::vector<Group> groups_;
+  std::vector<Group> groups_;  // size_ of them; it only grows
+  int32_t size_ = 0;
   int32_t rows_ = 0;
+  std::vector<uint64_t> hashes_;
 };
 
 }  // namespace millrace::operators
