@@ -70,19 +70,25 @@ struct TimeToLtz : ZonedCast {
 struct TimeToTime : ZonedCast {
   void call(TimeOfDay& result, TimeOfDay time) { result.ms = CutTime(time.ms, precision); }
 };
+// As Flink's DateTimeUtils.truncate, which cuts milliseconds towards 1970.
+TimestampNanos Truncated(TimestampNanos time, int precision) {
+  static constexpr int64_t kUnits[] = {1000, 100, 10};
+  if (precision >= 3) return runtime::TruncateToPrecision(time, precision);
+  return {time.ms / kUnits[precision] * kUnits[precision], 0};
+}
 struct TimestampToTimestamp : ZonedCast {
   void call(TimestampNanos& result, TimestampNanos time) {
-    result = runtime::TruncateToPrecision(time, precision);
+    result = Truncated(time, precision);
   }
 };
 struct TimestampToLtz : ZonedCast {
   void call(TimestampNanos& result, TimestampNanos time) {
-    result = runtime::TruncateToPrecision({zone.ToUtc(time.ms), time.nanos}, precision);
+    result = Truncated({zone.ToUtc(time.ms), time.nanos}, precision);
   }
 };
 struct LtzToTimestamp : ZonedCast {
   void call(TimestampNanos& result, TimestampNanos time) {
-    result = runtime::TruncateToPrecision({zone.ToLocal(time.ms), time.nanos}, precision);
+    result = Truncated({zone.ToLocal(time.ms), time.nanos}, precision);
   }
 };
 

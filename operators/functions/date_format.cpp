@@ -169,8 +169,9 @@ struct ToDateFormat {
     if (pattern == nullptr) return Outcome::kError;
     runtime::TimeZone utc;
     int64_t ms = 0;
-    if (!Zoned::ReadUtc(*pattern, text, &utc, &ms)) return Outcome::kNull;
-    result.days = static_cast<int32_t>(FloorDiv(ms, kMsPerDay));
+    // What can't be read is Long.MIN_VALUE to Flink, whose day it takes as an int.
+    if (!Zoned::ReadUtc(*pattern, text, &utc, &ms)) ms = INT64_MIN;
+    result.days = static_cast<int32_t>(ms == INT64_MIN ? ms / kMsPerDay : FloorDiv(ms, kMsPerDay));
     return Outcome::kValue;
   }
   std::string explain(std::string_view, std::string_view format) const {

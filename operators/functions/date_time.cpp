@@ -43,7 +43,7 @@ struct UnitFunction {
 
 struct ExtractTimestamp : UnitFunction {
   void call(int64_t& result, std::string_view, TimestampNanos time) {
-    if (local) time.ms = zone.ToLocal(time.ms);
+    if (local) time.ms += zone.OffsetOfTimeZoneAtUtc(time.ms);
     result = ExtractFromTimestamp(unit, time);
   }
 };

@@ -5,6 +5,7 @@
 
 #include "operators/functions/dense.h"
 #include "operators/functions/function_table.h"
+#include "operators/functions/java_math.h"
 #include "operators/functions/scalar_function.h"
 #include "runtime/types/text/decimal.h"
 
@@ -285,9 +286,9 @@ constexpr FunctionEntry kEntries[] = {
     {"ACOS", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<std::acos>>},
     {"ATAN", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<std::atan>>},
     {"ATAN2", "(DOUBLE, DOUBLE) -> DOUBLE", BindScalar<Atan2>},
-    {"SINH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<std::sinh>>},
-    {"COSH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<std::cosh>>},
-    {"TANH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<std::tanh>>},
+    {"SINH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<JavaSinh>>},
+    {"COSH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<JavaCosh>>},
+    {"TANH", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<JavaTanh>>},
     {"DEGREES", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<ToDegrees>>},
     {"RADIANS", "(DOUBLE) -> DOUBLE", BindScalar<OfDouble<ToRadians>>},
     {"PI", "() -> DOUBLE", BindScalar<Pi>},

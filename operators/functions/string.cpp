@@ -231,21 +231,42 @@ struct InitCap {
   }
 };
 
+// Java's length of a text: characters beyond the first 65,536 count twice.
+int32_t CountUtf16(std::string_view text) {
+  int32_t count = CountCodePoints(text);
+  for (const char c : text) count += static_cast<unsigned char>(c) >= 0xF0 ? 1 : 0;
+  return count;
+}
+// The first `units` of these; half a character becomes a question mark, as where Java writes it.
+void AppendUtf16Prefix(std::string_view text, int32_t units, std::string* to) {
+  size_t at = 0;
+  while (at < text.size() && units > 0) {
+    const size_t width = std::min<size_t>(Utf8Width(text[at]), text.size() - at);
+    units -= width == 4 ? 2 : 1;
+    if (units >= 0) {
+      to->append(text.substr(at, width));
+    } else {
+      to->push_back('?');
+    }
+    at += width;
+  }
+}
+
 template <bool kLeft>
 struct Pad {
   bool call(StringResult& result, std::string_view text, int32_t length, std::string_view pad) {
     if (length < 0 || pad.empty()) return false;
-    const int32_t count = CountCodePoints(text);
+    const int32_t count = CountUtf16(text);
+    std::string& to = result.Writer();
     if (length <= count) {
-      result.Refer(runtime::TakeCodePoints(text, length));
+      AppendUtf16Prefix(text, length, &to);
       return true;
     }
-    std::string& to = result.Writer();
     if (!kLeft) to.append(text);
     int32_t missing = length - count;
-    const int32_t each = CountCodePoints(pad);
+    const int32_t each = CountUtf16(pad);
     for (; missing >= each; missing -= each) to.append(pad);
-    to.append(runtime::TakeCodePoints(pad, missing));
+    AppendUtf16Prefix(pad, missing, &to);
     if (kLeft) to.append(text);
     return true;
   }

@@ -177,6 +177,8 @@ void DateTimePattern::Format(TimestampNanos local, int64_t offset_ms, std::strin
         if (count == 2) {
           AppendPadded(FloorMod(time.date.year, 100), 2, to);
         } else {
+          // SignStyle.EXCEEDS_PAD.
+          if (!simple && count >= 4 && time.date.year > 9999) to->push_back('+');
           AppendPadded(time.date.year, count, to);
         }
         break;

@@ -117,8 +117,8 @@ class Scanner {
 };
 
 // The day is clamped to the month's last as java.time's SMART resolver does.
-bool ScanDate(Scanner& scan, CivilDate* date) {
-  const bool negative = scan.Skip('-');
+bool ScanDate(Scanner& scan, bool negative_years, CivilDate* date) {
+  const bool negative = negative_years && scan.Skip('-');
   const bool plus = !negative && scan.Skip('+');
   if (!scan.Number(4, negative || plus ? 9 : 4, &date->year)) return false;
   if (negative) date->year = -date->year;
@@ -129,13 +129,14 @@ bool ScanDate(Scanner& scan, CivilDate* date) {
   return true;
 }
 
+// 24:00:00 is the end of the day, as java.time's SMART resolver has it.
 bool ScanClock(Scanner& scan, bool seconds_optional, CivilTime* time) {
-  if (!scan.Number(1, 2, &time->hour) || time->hour > 23) return false;
+  if (!scan.Number(1, 2, &time->hour) || time->hour > 24) return false;
   if (!scan.Skip(':') || !scan.Number(1, 2, &time->minute) || time->minute > 59) return false;
-  if (seconds_optional && scan.peek() != ':') return true;
+  if (seconds_optional && scan.peek() != ':') return time->hour < 24 || time->minute == 0;
   if (!scan.Skip(':') || !scan.Number(1, 2, &time->second) || time->second > 59) return false;
   if (scan.Skip('.')) scan.Fraction(&time->nanosecond);
-  return true;
+  return time->hour < 24 || (time->minute == 0 && time->second == 0 && time->nanosecond == 0);
 }
 
 }  // namespace
@@ -362,7 +363,7 @@ bool ParseTime(std::string_view text, int32_t* ms_of_day) {
 bool ParseTimestamp(std::string_view text, int precision, TimestampNanos* out) {
   Scanner scan(text);
   CivilTime time;
-  if (!ScanDate(scan, &time.date)) return false;
+  if (!ScanDate(scan, false, &time.date)) return false;
   if (!scan.at_end() && !(scan.Skip(' ') && ScanClock(scan, false, &time) && scan.at_end())) {
     return false;
   }
@@ -379,7 +380,7 @@ std::string WhyNotTimestamp(std::string_view text) {
   Scanner scan(text);
   CivilTime time;
   std::string words = "Text '" + std::string(text) + "' could not be parsed";
-  if (!ScanDate(scan, &time.date)) return words + " at index " + std::to_string(scan.position());
+  if (!ScanDate(scan, false, &time.date)) return words + " at index " + std::to_string(scan.position());
   int32_t read = scan.position();
   if (scan.Skip(' ') && ScanClock(scan, false, &time)) read = scan.position();
   return words + ", unparsed text found at index " + std::to_string(read);
@@ -390,7 +391,7 @@ bool ParseIsoTimestamp(std::string_view text, int precision, TimestampNanos* out
   Scanner scan(text);
   CivilTime time;
   *has_offset = false;
-  if (!ScanDate(scan, &time.date)) return false;
+  if (!ScanDate(scan, true, &time.date)) return false;
   if (scan.Skip(' ') || scan.Skip('T')) {
     if (!ScanClock(scan, true, &time)) return false;
   }

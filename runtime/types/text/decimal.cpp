@@ -7,6 +7,8 @@
 
 #include "runtime/types/check.h"
 
+#include "runtime/types/text/number_text.h"
+
 namespace millrace::runtime {
 namespace {
 
@@ -232,10 +234,9 @@ int CompareDecimal(Int128 a, int scale_a, Int128 b, int scale_b) {
 
 bool DecimalFromDouble(double value, int precision, int scale, Int128* out) {
   if (!std::isfinite(value)) return false;
-  char digits[64];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value);
-  return ParseDecimal({digits, static_cast<size_t>(end.ptr - digits)}, precision, scale, out) ==
-         DecimalParse::kOk;
+  std::string digits;  // short: no allocation but for the longest
+  AppendJavaDouble(value, &digits);
+  return ParseDecimal(digits, precision, scale, out) == DecimalParse::kOk;
 }
 
 double DecimalToDouble(Int128 unscaled, int scale) {

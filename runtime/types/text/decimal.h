@@ -39,7 +39,7 @@ bool ModDecimal(Int128 a, int scale_a, Int128 b, int scale_b, int precision, int
 // Compares values of different scales exactly: -1, 0 or 1.
 int CompareDecimal(Int128 a, int scale_a, Int128 b, int scale_b);
 
-// Nearest value with `scale` digits, by the shortest decimal form of the double as Java's
+// Nearest value with `scale` digits, by the decimal form of the double that Java writes, as its
 // BigDecimal.valueOf / new BigDecimal(Double.toString(d)) does. False also for NaN and infinities.
 bool DecimalFromDouble(double value, int precision, int scale, Int128* out);
 double DecimalToDouble(Int128 unscaled, int scale);

@@ -1,8 +1,11 @@
 #include "runtime/types/text/number_text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
+
+#include "runtime/types/text/java_digits.h"
 
 namespace millrace::runtime {
 namespace {
@@ -22,26 +25,18 @@ void AppendJavaFloating(T value, std::string* to) {
     to->append("0.0");
     return;
   }
-  // "d.ddde-XX": shortest digits, then laid out as Java does.
-  char text[48];
-  auto end =
-      std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific);
-  if (text[1] == 'e') {
-    // One digit would do: Java takes the nearest of two (4.9E-324).
-    end =
-        std::to_chars(text, text + sizeof text, std::fabs(value), std::chars_format::scientific, 1);
-  }
-  char digits[32];
-  int count = 0;
-  const char* at = text;
-  for (; *at != 'e'; ++at) {
-    if (*at != '.') digits[count++] = *at;
-  }
-  if (count == 2 && digits[1] == '0') count = 1;
-  int exponent = 0;
-  const char* number = at + 1;
-  if (*number == '+') ++number;
-  std::from_chars(number, end.ptr, exponent);
+  // Significant bits with the highest at bit 52, and the exponent of that bit.
+  constexpr int kBits = std::numeric_limits<T>::digits;
+  int exponent_of_two;
+  const T half_to_one = std::frexp(std::fabs(value), &exponent_of_two);
+  const auto fraction = static_cast<uint64_t>(std::ldexp(static_cast<double>(half_to_one), 53));
+  --exponent_of_two;
+  const int missing = std::max(0, std::numeric_limits<T>::min_exponent - 1 - exponent_of_two);
+  JavaDigits found;
+  FindJavaDigits(fraction, exponent_of_two, kBits - missing, &found);
+  const char* digits = found.digits;
+  const int count = found.count;
+  const int exponent = found.exponent - 1;
   if (exponent >= -3 && exponent < 7) {
     if (exponent < 0) {
       to->append("0.");

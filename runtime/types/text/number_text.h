@@ -8,9 +8,8 @@ namespace millrace::runtime {
 
 // Text of numbers as Java writes and Flink reads it.
 
-// Appends Double.toString: "1.0", "1.0E10", "1.0E-5", "NaN", "-Infinity". Always the shortest
-// digits that read back the same (JDK 19 and later; JDK 17 sometimes wrote one digit more,
-// JDK-4511638).
+// Appends Double.toString of JDK 17: "1.0", "1.0E10", "1.0E-5", "NaN", "-Infinity". The digits read
+// back the same, but are not always the shortest that do (java_digits.h).
 void AppendJavaDouble(double value, std::string* to);
 void AppendJavaFloat(float value, std::string* to);
 void AppendInteger(int64_t value, std::string* to);

@@ -69,6 +69,13 @@ Result<TimeZone> TimeZone::Find(std::string_view name) {
   return zone;
 }
 
+int64_t TimeZone::StandardOffset() const {
+  constexpr int64_t kTodayMs = INT64_C(1735689600000);  // 2025
+  const auto* zone = static_cast<const date::time_zone*>(zone_);
+  const date::sys_info info = zone->get_info(SysMs(Milliseconds(kTodayMs)));
+  return (std::chrono::seconds(info.offset) - info.save).count() * 1000;
+}
+
 int64_t TimeZone::Seek(int64_t utc_ms) {
   const auto* zone = static_cast<const date::time_zone*>(zone_);
   const date::sys_info info = zone->get_info(SysMs(Milliseconds(utc_ms)));

@@ -28,6 +28,12 @@ class TimeZone {
     if (zone_ == nullptr || (utc_ms >= begin_ms_ && utc_ms < end_ms_)) return offset_ms_;
     return Seek(utc_ms);
   }
+  // As java.util.TimeZone, which takes today's standard time for all time before 1900, where
+  // java.time has the local mean time.
+  int64_t OffsetOfTimeZoneAtUtc(int64_t utc_ms) {
+    constexpr int64_t kFrom1900Ms = INT64_C(-2208988800000);
+    return zone_ == nullptr || utc_ms >= kFrom1900Ms ? OffsetAtUtc(utc_ms) : StandardOffset();
+  }
   int64_t ToLocal(int64_t utc_ms) { return utc_ms + OffsetAtUtc(utc_ms); }
   // As Java's LocalDateTime.atZone: a time that occurs twice is the earlier one, a skipped one
   // moves on by the length of the gap.
@@ -35,6 +41,7 @@ class TimeZone {
 
  private:
   int64_t Seek(int64_t utc_ms);
+  int64_t StandardOffset() const;
 
   std::string name_ = "UTC";
   const void* zone_ = nullptr;  // date::time_zone; null: fixed offset

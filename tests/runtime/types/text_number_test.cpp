@@ -1,4 +1,6 @@
+#include <bit>
 #include <catch2/catch.hpp>
+#include <fstream>
 #include <limits>
 
 #include "runtime/types/text/decimal.h"
@@ -125,6 +127,25 @@ TEST_CASE("decimal arithmetic goes through 256 bits") {
   CHECK(out == -3);
   CHECK(DecimalToDouble(1, 1) == 0.1);
   CHECK(DecimalToDouble(PowerOfTen(37), 37) == 1.0);
+}
+
+// Texts that JDK 17 wrote (tests/data/README.md).
+TEST_CASE("the digits of doubles and floats are those of JDK 17") {
+  std::ifstream file("tests/data/float_text.txt");
+  REQUIRE(file.good());
+  int numbers = 0;
+  for (std::string type, bits, wanted; file >> type >> bits >> wanted; ++numbers) {
+    const uint64_t raw = std::stoull(bits, nullptr, 16);
+    std::string text;
+    if (type == "d") {
+      AppendJavaDouble(std::bit_cast<double>(raw), &text);
+    } else {
+      AppendJavaFloat(std::bit_cast<float>(static_cast<uint32_t>(raw)), &text);
+    }
+    INFO(type << " " << bits);
+    if (text != wanted) CHECK(text == wanted);
+  }
+  CHECK(numbers == 2400);
 }
 
 TEST_CASE("code points") {
