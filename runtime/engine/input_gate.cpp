@@ -21,7 +21,8 @@ bool InputGate::CombineWatermark(Element* element) {
   Timestamp least = kMaxTimestamp;
   bool any_active = false;
   for (const InputChannel& channel : channels_) {
-    if (channel.ended || channel.idle) continue;
+    // One that has reached the end of time does not lead idle ones there: they may have rows yet.
+    if (channel.ended || channel.idle || channel.watermark == kMaxTimestamp) continue;
     any_active = true;
     least = std::min(least, channel.watermark);
   }

@@ -105,6 +105,23 @@ TEST_CASE("an idle channel does not hold the watermark back, and none counts onc
   CHECK(f.Poll() == Given{"mark 12"});
 }
 
+TEST_CASE("a channel that reached the end of time does not take idle ones there") {
+  Fixture f({0, 0});
+  f.Mark(0, 5);
+  f.Mark(1, 7);
+  CHECK(f.Poll() == Given{"mark 5"});
+  f.Push(0, Element::Just(Kind::kIdle));
+  CHECK(f.Poll() == Given{"mark 7"});
+  f.Mark(1, kMaxTimestamp);
+  CHECK(f.Poll() == Given{});
+  f.End(1);
+  CHECK(f.Poll() == Given{});
+  f.Push(0, Element::Of(Rows(1)));  // of a split found only now
+  CHECK(f.Poll() == Given{"rows 1"});
+  f.Mark(0, kMaxTimestamp);
+  CHECK(f.Poll() == Given{"mark max"});
+}
+
 TEST_CASE("rows behind a barrier wait until all channels have given theirs") {
   Fixture f({0, 0});
   f.Push(0, Element::Of(Rows(1)));
