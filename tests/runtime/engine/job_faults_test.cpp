@@ -234,7 +234,7 @@ std::map<std::string, std::string> With(std::map<std::string, std::string> optio
 
 TEST_CASE("a restart that can't be deployed counts as an attempt") {
   Fixture f;
-  f.feed->rows = 2000;
+  f.feed->rows = 10'000;
   const auto job = f.Start(f.Graph(2, kQuickRestarts));
   f.WaitUntil([&] { return job->status().completed_checkpoints >= 2; });
   SECTION("and the next one may succeed") {
@@ -342,7 +342,7 @@ TEST_CASE(
 
 TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
   Fixture f;
-  f.feed->rows = 3000;
+  f.feed->rows = 10'000;
   const auto job = f.Start(f.Graph(2, kQuickRestarts));
   f.WaitUntil([&] { return job->status().completed_checkpoints >= 1; });
   const bool stop = GENERATE(true, false);
@@ -361,7 +361,7 @@ TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
 
 TEST_CASE("checkpoints hold what is not committed yet, however slow the commit is") {
   Fixture f;
-  f.feed->rows = 4000;
+  f.feed->rows = 12'000;
   std::atomic<bool> down{false};
   f.ledger.before_commit = [&] {
     return down ? Status::External("the ledger is away") : Status::Ok();
@@ -388,7 +388,7 @@ TEST_CASE("checkpoints hold what is not committed yet, however slow the commit i
 
 TEST_CASE("commits of a sink run one at a time") {
   Fixture f;
-  f.feed->rows = 2000;
+  f.feed->rows = 6000;
   std::atomic<int> inside{0};
   std::atomic<bool> two{false};
   f.ledger.before_commit = [&] {
