@@ -1,6 +1,7 @@
 #include "runtime/engine/checkpoint_writer.h"
 
 #include <algorithm>
+#include <chrono>
 #include <tuple>
 
 #include "runtime/api/crash_point.h"
@@ -9,10 +10,38 @@ namespace millrace::runtime {
 
 namespace {
 
+constexpr int kManifestTries = 30;
+constexpr int64_t kFirstPauseMs = 20;
+constexpr int64_t kLongestPauseMs = 2000;
+
+// Writes the manifest. A write that failed may have put it in its place all the same (only the sync
+// of its folder failed): whoever looks for the newest checkpoint takes that for complete, so it is
+// written again until either is certain. *in_doubt: neither could be had.
+Status PutManifest(FileSystem& files, const Clock& clock, const std::string& path,
+                   const std::string& bytes, bool* in_doubt) {
+  int64_t pause_ms = kFirstPauseMs;
+  for (int tries = 1;; ++tries) {
+    const Status status = files.WriteAtomically(path, bytes);
+    if (status.ok()) return status;
+    const Result<bool> there = files.Exists(path);
+    if (there.ok() && !*there) return status;
+    if (tries == kManifestTries) {
+      *in_doubt = true;
+      return Status::User(
+          "can't tell whether the checkpoint is complete, so the job must not go on "
+          "from an older one; start it again from the newest that is there once the disk "
+          "works: " +
+          status.message());
+    }
+    clock.SleepFor(std::chrono::milliseconds(pause_ms));
+    pause_ms = std::min(pause_ms * 2, kLongestPauseMs);
+  }
+}
+
 Status Write(const JobGraph& graph, const WorkerEnvironment& environment,
              CheckpointToWrite& checkpoint, const std::vector<size_t>& owners,
              std::vector<std::unique_ptr<StateDelta>>& deltas, std::vector<StateHandle>* handles,
-             Manifest* manifest) {
+             Manifest* manifest, bool* in_doubt) {
   if (!deltas.empty()) {
     ASSIGN_OR_RETURN(*handles, environment.state_backend->Write(checkpoint.state_folder,
                                                                 manifest->checkpoint_id, deltas));
@@ -37,8 +66,9 @@ Status Write(const JobGraph& graph, const WorkerEnvironment& environment,
   ASSIGN_OR_RETURN(FileSystem* const files, environment.file_systems(checkpoint.folder));
   RETURN_IF_ERROR(files->MakeDirectories(checkpoint.folder));
   CrashPoint("before-manifest");
-  RETURN_IF_ERROR(
-      files->WriteAtomically(checkpoint.folder + "/" + kManifestName, manifest->Encode()));
+  RETURN_IF_ERROR(PutManifest(*files, environment.executor->clock(),
+                              checkpoint.folder + "/" + kManifestName, manifest->Encode(),
+                              in_doubt));
   CrashPoint("after-manifest");
   return Status::Ok();
 }
@@ -63,8 +93,8 @@ WrittenCheckpoint WriteCheckpoint(const JobGraph& graph, const WorkerEnvironment
     owners.push_back(i);
   }
   if (checkpoint.folder.empty()) return written;
-  written.status =
-      Write(graph, environment, checkpoint, owners, deltas, &written.handles, &written.manifest);
+  written.status = Write(graph, environment, checkpoint, owners, deltas, &written.handles,
+                         &written.manifest, &written.in_doubt);
   for (size_t i = 0; i < deltas.size(); ++i) {
     const SubtaskSnapshot& owner = checkpoint.snapshots[owners[i]];
     written.lost.push_back({owner.vertex, owner.subtask, std::move(deltas[i])});

@@ -18,6 +18,8 @@ struct CheckpointToWrite {
 
 struct WrittenCheckpoint {
   Status status;
+  bool in_doubt =
+      false;          // it failed, but may be complete on the disk: an older one must not be used
   Manifest manifest;  // complete if status is ok
   std::vector<StateHandle> handles;
   uint64_t bytes = 0;

@@ -225,6 +225,10 @@ void JobMaster::Failed(const Status& status) {
       End(JobState::kCanceled);
       return;
     }
+    if (in_doubt_) {
+      End(JobState::kFailed);
+      return;
+    }
     {
       std::lock_guard lock(mutex_);
       ++status_.restarts;

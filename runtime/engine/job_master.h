@@ -167,6 +167,8 @@ class JobMaster : public Runnable,
   int64_t next_checkpoint_ms_ = INT64_MAX;
   int64_t last_checkpoint_end_ms_ = 0;
   int failed_in_a_row_ = 0;
+  bool in_doubt_ =
+      false;  // whether the newest checkpoint is complete: no restart from an older one
   std::deque<Wanted> wanted_;
   std::optional<Wanted> drain_;
   std::optional<Wanted> stop_down_;  // a stop of a job that is down

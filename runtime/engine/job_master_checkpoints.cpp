@@ -191,7 +191,9 @@ void JobMaster::WritePending() {
   if (manifest.savepoint) {
     checkpoint->folder = std::string(PathOf(pending_->wanted.target)) + "/savepoint-" +
                          job_id_.substr(0, 6) + "-" + NewJobId().substr(0, 12);
-    checkpoint->state_folder = checkpoint->folder;
+    // The files of changed rows stay among the checkpoints, which build on them: a savepoint holds
+    // copies of its own, and whoever has it may remove it.
+    if (options_.checkpoint_directory.empty()) checkpoint->state_folder = checkpoint->folder;
   } else if (!options_.checkpoint_directory.empty()) {
     checkpoint->folder = JobDirectory() + "/chk-" + std::to_string(manifest.checkpoint_id);
   }
@@ -206,8 +208,11 @@ void JobMaster::WritePending() {
 void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
   if (!written.handles.empty() && !pending_->info.savepoint) newest_handles_ = written.handles;
   if (!written.status.ok()) {
-    AbortPending(written.status.Within("checkpoint " + std::to_string(pending_->info.id)), true,
-                 std::move(written.lost));
+    const Status why = written.status.Within("checkpoint " + std::to_string(pending_->info.id));
+    const bool in_doubt = written.in_doubt && !pending_->aside();
+    in_doubt_ |= in_doubt;
+    AbortPending(why, !in_doubt, std::move(written.lost));
+    if (in_doubt) Failed(why);
     TeardownStep();
     return;
   }

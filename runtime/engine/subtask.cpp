@@ -1,6 +1,7 @@
 #include "runtime/engine/subtask.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -70,11 +71,22 @@ void Subtask::Start() {
 }
 
 void Subtask::AddSplits(std::vector<Split> splits, bool no_more) {
-  Command([this, splits = std::move(splits), no_more] {
-    RETURN_IF_ERROR(source_->AddSplits(splits));
-    if (no_more) source_->NoMoreSplits();
-    return Status::Ok();
+  Command([this, splits = std::move(splits), no_more]() -> Status {
+    held_splits_.insert(held_splits_.end(), splits.begin(), splits.end());
+    splits_held_ = true;
+    no_more_held_ |= no_more;
+    return TakeHeldSplits();
   });
+}
+
+// What was assigned after a checkpoint was triggered is not yet known to its enumerator part: the
+// reader's part must not have it either, so it waits until the barrier has passed.
+Status Subtask::TakeHeldSplits() {
+  if (!splits_held_ || wanted_.has_value() || passing_.has_value()) return Status::Ok();
+  splits_held_ = false;
+  RETURN_IF_ERROR(source_->AddSplits(std::exchange(held_splits_, {})));
+  if (std::exchange(no_more_held_, false)) source_->NoMoreSplits();
+  return Status::Ok();
 }
 
 void Subtask::TriggerCheckpoint(const Barrier& barrier) {
@@ -323,6 +335,7 @@ Result<Subtask::Step> Subtask::Advance() {
     state_->Housekeep();
   }
   if (source_ != nullptr) {
+    RETURN_IF_ERROR(TakeHeldSplits());
     ASSIGN_OR_RETURN(const SourceNode::Step step, source_->Advance());
     if (copying) return Step::kWorked;
     return step == SourceNode::Step::kWorked    ? Step::kWorked

@@ -91,6 +91,7 @@ class Subtask : public Runnable {
   enum class Step : uint8_t { kWorked, kIdle, kBlocked };
   void Command(std::function<Status()> command);
   Status RunCommands();
+  Status TakeHeldSplits();
   Result<Step> Advance();
   Result<Step> AdvanceSnapshot(bool* handled);
   Result<Step> AdvanceNodes(bool* handled);
@@ -130,8 +131,11 @@ class Subtask : public Runnable {
   std::optional<Barrier> wanted_;   // triggered, its barrier not yet passed here
   std::optional<Barrier> passing_;  // its barrier is in the chain now
   int64_t last_barrier_id_ = 0;
-  int64_t suspended_by_ = 0;  // the stop's barrier, since which the source gives nothing
-  bool ending_ = false;       // the last end of input is in the chain now
+  int64_t suspended_by_ = 0;        // the stop's barrier, since which the source gives nothing
+  std::vector<Split> held_splits_;  // assigned, not yet given to the reader
+  bool splits_held_ = false;
+  bool no_more_held_ = false;
+  bool ending_ = false;  // the last end of input is in the chain now
   std::optional<SubtaskSnapshot> copying_;
   int64_t last_flush_nanos_ = 0;
 };

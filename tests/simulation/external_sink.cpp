@@ -185,8 +185,7 @@ runtime::ConnectorInfo ExternalConnector(SimulatedProcess* process, ExternalSyst
   info.name = "external";
   info.sink_changelog = "all";
   info.make_sink = [=](const runtime::TableSpec& table) -> Result<std::unique_ptr<runtime::Sink>> {
-    return std::unique_ptr<runtime::Sink>(
-        std::make_unique<ExternalSink>(process, external, table));
+    return std::unique_ptr<runtime::Sink>(std::make_unique<ExternalSink>(process, external, table));
   };
   return info;
 }

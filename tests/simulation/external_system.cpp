@@ -40,8 +40,8 @@ Status ExternalSystem::Commit(SimulatedProcess& process, const std::string& name
     return Status::External("transaction was aborted", runtime::Retry::kNo);
   }
   if (transaction.state == Transaction::State::kStaged) {
-    const std::string writer = transaction.sink + "/" + transaction.run_id + "/" +
-                               std::to_string(transaction.subtask);
+    const std::string writer =
+        transaction.sink + "/" + transaction.run_id + "/" + std::to_string(transaction.subtask);
     int64_t& newest = newest_[writer];
     if (checkpoint_id < newest) {
       world_->Violation("commits of one writer out of order: checkpoint " +

@@ -10,9 +10,9 @@
 
 namespace millrace::tests {
 
-// A system with transactions that a sink writes to: rows are staged under a name and become visible when
-// it is committed. Commits may be lost, or only their answers; a second commit of a name does nothing.
-// Outlives the processes that use it, and says what the contract of SinkCommitter forbids.
+// A system with transactions that a sink writes to: rows are staged under a name and become visible
+// when it is committed. Commits may be lost, or only their answers; a second commit of a name does
+// nothing. Outlives the processes that use it, and says what the contract of SinkCommitter forbids.
 class ExternalSystem {
  public:
   struct Transaction {
@@ -27,7 +27,8 @@ class ExternalSystem {
 
   explicit ExternalSystem(World* world) : world_(world) {}
 
-  runtime::Status Stage(SimulatedProcess& process, const std::string& name, Transaction transaction);
+  runtime::Status Stage(SimulatedProcess& process, const std::string& name,
+                        Transaction transaction);
   runtime::Status Commit(SimulatedProcess& process, const std::string& name, int64_t checkpoint_id);
   runtime::Status AbortStaged(SimulatedProcess& process, const std::string& sink,
                               const std::string& job_id);
@@ -45,7 +46,8 @@ class ExternalSystem {
   std::map<std::string, int64_t> newest_;
 };
 
-// The connector "external", a sink of rows of any type. Rows are written as text, fields apart by '|'.
+// The connector "external", a sink of rows of any type. Rows are written as text, fields apart by
+// '|'.
 runtime::ConnectorInfo ExternalConnector(SimulatedProcess* process, ExternalSystem* external);
 
 }  // namespace millrace::tests

@@ -31,6 +31,7 @@ class Probe : public runtime::Operator {
         const auto time = batch->column(2).At<int64_t>(batch->PhysicalRow(i));
         if (time > watermark_ || batch->column(3).At<int64_t>(batch->PhysicalRow(i)) < 0) continue;
         ++process_->world().counts["late rows at " + uid_];
+        process_->world().Note("late", uid_, watermark_ - time);
         if (late_allowed_) continue;
         Wrong("a row that is late by " + std::to_string(watermark_ - time) + " ms");
       }
@@ -64,6 +65,7 @@ class Probe : public runtime::Operator {
     if (next_row_ != 0) Wrong("a watermark within a batch");
     if (time <= watermark_) Wrong("a watermark that does not rise");
     watermark_ = time;
+    process_->world().Note("watermark", uid_, context_->subtask(), time);
     return Progress::kNeedInput;
   }
   Result<Progress> PrepareBarrier(int64_t checkpoint_id, runtime::Output&) override {
@@ -81,7 +83,8 @@ class Probe : public runtime::Operator {
 
  private:
   void Wrong(const std::string& what) {
-    process_->world().Violation(uid_ + "/" + std::to_string(context_->subtask()) + " was given " + what);
+    process_->world().Violation(uid_ + "/" + std::to_string(context_->subtask()) + " was given " +
+                                what);
   }
   SimulatedProcess* const process_;
   const bool late_allowed_;
@@ -138,19 +141,23 @@ class Census : public runtime::Operator {
 }  // namespace
 
 void RegisterProbes(runtime::Registry* registry, SimulatedProcess* process, const Workload& work) {
-  const bool idle = work.idle_timeout_ms > 0, later = work.finds_splits_later;
-  registry->AddOperator("probe", [=](const runtime::OperatorSpec& spec, const runtime::JobSettings&)
-                                     -> Result<std::unique_ptr<runtime::Operator>> {
-    // A channel that was idle for want of splits may be told that it is active again behind the first
-    // watermark of another, so behind a second exchange rows of splits found later may be late.
-    const bool late_allowed = idle || (later && spec.uid == "probe-write");
-    return std::unique_ptr<runtime::Operator>(
-        std::make_unique<Probe>(process, late_allowed, spec.uid));
-  });
-  registry->AddOperator("census", [](const runtime::OperatorSpec&, const runtime::JobSettings&)
-                                      -> Result<std::unique_ptr<runtime::Operator>> {
-    return std::unique_ptr<runtime::Operator>(std::make_unique<Census>());
-  });
+  const bool may_be_late = work.rows_may_be_late(), later = work.splits_found_later > 0;
+  registry->AddOperator(
+      "probe",
+      [=](const runtime::OperatorSpec& spec,
+          const runtime::JobSettings&) -> Result<std::unique_ptr<runtime::Operator>> {
+        // Behind a second exchange also the first split found later: both sides of the first were
+        // idle.
+        const bool late_allowed = may_be_late || (later && spec.uid == "probe-write");
+        return std::unique_ptr<runtime::Operator>(
+            std::make_unique<Probe>(process, late_allowed, spec.uid));
+      });
+  registry->AddOperator(
+      "census",
+      [](const runtime::OperatorSpec&,
+         const runtime::JobSettings&) -> Result<std::unique_ptr<runtime::Operator>> {
+        return std::unique_ptr<runtime::Operator>(std::make_unique<Census>());
+      });
 }
 
 }  // namespace millrace::tests

@@ -7,8 +7,8 @@
 
 namespace millrace::tests {
 
-// Tells a time that nothing but the simulation moves. Reading MonotonicNanos costs a little of it, as
-// work does: so slices end at places that the seed chooses.
+// Tells a time that nothing but the simulation moves. Reading MonotonicNanos costs a little of it,
+// as work does: so slices end at places that the seed chooses.
 class SimulatedClock : public runtime::Clock {
  public:
   explicit SimulatedClock(uint64_t seed) : random_(seed) {}

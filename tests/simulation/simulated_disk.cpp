@@ -63,15 +63,24 @@ std::vector<std::pair<std::string, SimulatedDisk::InodePtr>> SimulatedDisk::List
     if (it->first.find('/', prefix.size()) != std::string::npos) continue;
     found.push_back({it->second.order, {it->first, it->second.inode}});
   }
-  for (auto it = folders_.lower_bound(prefix); it != folders_.end() && it->first.starts_with(prefix);
-       ++it) {
+  for (auto it = folders_.lower_bound(prefix);
+       it != folders_.end() && it->first.starts_with(prefix); ++it) {
     if (it->first.find('/', prefix.size()) != std::string::npos) continue;
     found.push_back({it->second, {it->first, nullptr}});
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(found.begin(), found.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::pair<std::string, InodePtr>> files;
   for (auto& [order, file] : found) files.push_back(std::move(file));
   return files;
+}
+
+void SimulatedDisk::RemoveFolderNow(const std::string& path) {
+  for (const auto& [file, inode] : List(path)) {
+    if (inode != nullptr) Unlink(file);
+  }
+  RemoveFolder(path);
+  SyncFolder(path);
 }
 
 void SimulatedDisk::Sync(Inode& inode) {

@@ -9,9 +9,9 @@
 
 namespace millrace::tests {
 
-// Holds files in memory and knows what of them would survive a loss of power: bytes up to the last sync,
-// and names up to the last sync of their folder. What a failed sync did not write may be lost even if a
-// later one succeeds (as with fsync). Outlives the processes that use it.
+// Holds files in memory and knows what of them would survive a loss of power: bytes up to the last
+// sync, and names up to the last sync of their folder. What a failed sync did not write may be lost
+// even if a later one succeeds (as with fsync). Outlives the processes that use it.
 class SimulatedDisk {
  public:
   struct Inode {
@@ -30,6 +30,8 @@ class SimulatedDisk {
   void Link(const std::string& path, InodePtr inode);
   void MakeFolders(const std::string& path);
   void RemoveFolder(const std::string& path) { folders_.erase(path); }
+  // Removes a folder and the files in it for good.
+  void RemoveFolderNow(const std::string& path);
   // Files and folders directly in `folder`, oldest first.
   std::vector<std::pair<std::string, InodePtr>> List(const std::string& folder) const;
 
@@ -37,8 +39,8 @@ class SimulatedDisk {
   void FailSync(Inode& inode, Random& random);
   void SyncFolder(const std::string& folder);
 
-  // Of each folder the first so many changes of names stay, and of each file what was synced and the
-  // first so many bytes behind it.
+  // Of each folder the first so many changes of names stay, and of each file what was synced and
+  // the first so many bytes behind it.
   void LosePower(Random& random);
 
   uint64_t NextNumber() { return ++last_number_; }

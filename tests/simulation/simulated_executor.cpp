@@ -63,7 +63,9 @@ void SimulatedExecutor::WakeAt(runtime::Runnable* runnable, int64_t time_ms) {
 int64_t SimulatedExecutor::IoDelay() {
   const auto most = static_cast<uint64_t>(settings_.io_delay_max_us) * 1000;
   const uint64_t kind = random_->Below(100);
-  return static_cast<int64_t>(random_->Below(kind < 80 ? most / 20 + 1 : kind < 99 ? most : most * 100));
+  return static_cast<int64_t>(random_->Below(kind < 80   ? most / 20 + 1
+                                             : kind < 99 ? most
+                                                         : most * 100));
 }
 
 void SimulatedExecutor::RunIo(std::function<void()> work) {
@@ -136,7 +138,8 @@ bool SimulatedExecutor::Step() {
   if (settings_.stall > 0 && random_->Chance(settings_.stall)) {
     clock_->Advance(random_->Between(1, 80) * kMs);
   }
-  if (settings_.spurious_wake > 0 && !entries_.empty() && random_->Chance(settings_.spurious_wake)) {
+  if (settings_.spurious_wake > 0 && !entries_.empty() &&
+      random_->Chance(settings_.spurious_wake)) {
     entries_[random_->Below(entries_.size())].ready = true;
   }
   while (true) {
@@ -215,8 +218,9 @@ std::string SimulatedExecutor::Describe() const {
 
 }  // namespace millrace::tests
 
-// ---- Locks: the build links these in front of the C library's and of libstdc++'s (--wrap). A lock that
-// another fiber holds is waited for by letting others run, since all of them share one thread. ----
+// ---- Locks: the build links these in front of the C library's and of libstdc++'s (--wrap). A lock
+// that another fiber holds is waited for by letting others run, since all of them share one thread.
+// ----
 
 using millrace::tests::SimulatedExecutor;
 

@@ -21,10 +21,10 @@ struct ScheduleSettings {
   int64_t io_delay_max_us = 500;  // of a call that blocks; some take a hundred times as long
 };
 
-// Runs runnables, timers and IO work one at a time, in an order and at virtual times that the random
-// numbers choose. IO work runs in fibers: other things happen in the middle of it, wherever it sleeps,
-// uses a simulated file or waits for a lock. When nothing is ready, time jumps to the next timer.
-// One thread; the process that it stands for may be killed, see Kill.
+// Runs runnables, timers and IO work one at a time, in an order and at virtual times that the
+// random numbers choose. IO work runs in fibers: other things happen in the middle of it, wherever
+// it sleeps, uses a simulated file or waits for a lock. When nothing is ready, time jumps to the
+// next timer. One thread; the process that it stands for may be killed, see Kill.
 class SimulatedExecutor : public runtime::Executor {
  public:
   SimulatedExecutor(SimulatedClock* clock, Random* random, Trace* trace, ScheduleSettings settings);
@@ -51,8 +51,8 @@ class SimulatedExecutor : public runtime::Executor {
 
   bool in_slice() const { return in_slice_; }
 
-  // The process dies: from now on no slice runs, and IO work goes on only so that its stack ends; whoever
-  // serves it (file system, external system) must refuse everything. Returns at once.
+  // The process dies: from now on no slice runs, and IO work goes on only so that its stack ends;
+  // whoever serves it (file system, external system) must refuse everything. Returns at once.
   void Kill() { dead_ = true; }
   bool dead() const { return dead_; }
   // Runs IO work to its end. REQUIRES: dead.

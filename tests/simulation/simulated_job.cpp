@@ -17,8 +17,8 @@ using runtime::TypeKind;
 LogicalType BigInt() { return LogicalType(TypeKind::kBigInt, false); }
 
 Json AggregateCall(const char* function, Json arguments) {
-  return {{"name", "x"},         {"internalName", function}, {"argList", std::move(arguments)},
-          {"filterArg", -1},     {"distinct", false},        {"approximate", false},
+  return {{"name", "x"},          {"internalName", function}, {"argList", std::move(arguments)},
+          {"filterArg", -1},      {"distinct", false},        {"approximate", false},
           {"ignoreNulls", false}, {"type", "BIGINT NOT NULL"}};
 }
 
@@ -65,24 +65,26 @@ JobShape JobShape::Make(Random& random) {
   return shape;
 }
 
-runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, Random& random) {
+runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, bool patient,
+                                   Random& random) {
   const auto parallelism = [&] { return static_cast<int>(random.Between(1, 4)); };
   runtime::JobGraph graph;
   graph.name = "simulated";
   graph.max_parallelism = shape.max_parallelism;
   const RowType& row = SourceRowType();
-  graph.vertices.push_back(
-      {"read", "read", parallelism(),
-       {Table("source", "source", "simulated", row, -1,
-              {{"emit", shape.on_event_watermarks ? "on-event" : "periodic"},
-               {"intervalMs", random.Between(1, 200)},
-               {"idleTimeoutMs", work.idle_timeout_ms}}),
-        Make("probe-read", "probe", 0, row)}});
+  graph.vertices.push_back({"read",
+                            "read",
+                            parallelism(),
+                            {Table("source", "source", "simulated", row, -1,
+                                   {{"emit", shape.on_event_watermarks ? "on-event" : "periodic"},
+                                    {"intervalMs", random.Between(1, 200)},
+                                    {"idleTimeoutMs", work.idle_timeout_ms}}),
+                             Make("probe-read", "probe", 0, row)}});
   ChainedOperator count = Make("count", "group-aggregate", 0,
                                {{"k", LogicalType::VarChar()}, {"c", BigInt()}, {"s", BigInt()}});
-  count.spec.config = Json{{"grouping", {0}},
-                           {"aggCalls", AggregateCalls()},
-                           {"generateUpdateBefore", false}}.dump();
+  count.spec.config =
+      Json{{"grouping", {0}}, {"aggCalls", AggregateCalls()}, {"generateUpdateBefore", false}}
+          .dump();
   ChainedOperator window = Make("window", "window-aggregate", 0,
                                 {{"k", LogicalType::VarChar()},
                                  {"c", BigInt()},
@@ -122,11 +124,11 @@ runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, 
   hash.type = row;
   graph.edges = {hash};
   if (shape.third_vertex) {
-    graph.vertices.push_back({"write",
-                              "write",
-                              parallelism(),
-                              {Make("probe-write", "probe", -1, row),
-                               Table("raw", "sink", "external", row, 0)}});
+    graph.vertices.push_back(
+        {"write",
+         "write",
+         parallelism(),
+         {Make("probe-write", "probe", -1, row), Table("raw", "sink", "external", row, 0)}});
     runtime::Edge rebalance;
     rebalance.from_vertex = 1;
     rebalance.from_operator = 5;
@@ -142,15 +144,17 @@ runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, 
       {"execution.checkpointing.dir", std::string("file://") + kCheckpointFolder},
       {"execution.checkpointing.num-retained", std::to_string(random.Between(1, 3))},
       {"execution.checkpointing.min-pause", Ms(random.Chance(0.5) ? 0 : random.Between(1, 200))},
-      {"execution.checkpointing.timeout", Ms(random.Chance(0.6) ? 600'000 : random.Between(20, 300))},
+      {"execution.checkpointing.timeout",
+       Ms(patient || random.Chance(0.6) ? 600'000 : random.Between(20, 300))},
       {"execution.checkpointing.tolerable-failed-checkpoints",
-       std::to_string(random.Chance(0.3) ? random.Between(0, 3) : 1'000'000)},
+       std::to_string(!patient && random.Chance(0.3) ? random.Between(0, 3) : 1'000'000)},
       {"millrace.batch.rows", std::to_string(random.Between(1, 64))},
       {"millrace.channel.size", std::to_string(random.Between(1, 40) * 256) + " b"}};
   switch (random.Below(3)) {
     case 0:
       graph.options["restart-strategy.type"] = "exponential-delay";
-      graph.options["restart-strategy.exponential-delay.initial-backoff"] = Ms(random.Between(1, 300));
+      graph.options["restart-strategy.exponential-delay.initial-backoff"] =
+          Ms(random.Between(1, 300));
       graph.options["restart-strategy.exponential-delay.max-backoff"] = "2 s";
       break;
     case 1:

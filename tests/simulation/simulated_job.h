@@ -6,8 +6,8 @@
 
 namespace millrace::tests {
 
-inline constexpr const char* kSimulatedJobId = "0123456789abcdef0123456789abcdef";
 inline constexpr const char* kCheckpointFolder = "/checkpoints";
+inline constexpr const char* kStopFolder = "/stops";
 inline constexpr const char* kSavepointFolder = "/savepoints";
 
 // What stays the same over all starts of the simulated job.
@@ -20,9 +20,11 @@ struct JobShape {
 };
 
 // simulated -> probe -> hash of key -> probe -> COUNT(*), SUM(v) by key        -> external "counts"
-//                                           -> the same by key and tumbling window -> external "windows"
+//                                           -> the same by key and tumbling window -> external
+//                                           "windows"
 //                                           -> census (-> rebalance -> probe)  -> external "raw"
-// Parallelism and options are drawn anew for each start.
-runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, Random& random);
+// Parallelism and options are drawn anew for each start; `patient`: it puts up with every failure.
+runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, bool patient,
+                                   Random& random);
 
 }  // namespace millrace::tests

@@ -86,7 +86,8 @@ class Reader : public runtime::SourceReader {
     return Status::Ok();
   }
   Status AddSplits(const std::vector<runtime::Split>& splits) override {
-    if (no_more_ && !splits.empty()) world().Violation("a reader was given splits after the last ones");
+    if (no_more_ && !splits.empty())
+      world().Violation("a reader was given splits after the last ones");
     for (const runtime::Split& split : splits) {
       reading_.push_back({std::stoi(split.id), std::stoll(split.position), 0, false});
       world().Note("split", split.id, reading_.back().next);
@@ -232,8 +233,7 @@ runtime::ConnectorInfo SimulatedConnector(SimulatedProcess* process, const Workl
                                           int64_t first_start_ms) {
   runtime::ConnectorInfo info;
   info.name = "simulated";
-  info.make_source =
-      [=](const runtime::TableSpec&) -> Result<std::unique_ptr<runtime::Source>> {
+  info.make_source = [=](const runtime::TableSpec&) -> Result<std::unique_ptr<runtime::Source>> {
     return std::unique_ptr<runtime::Source>(
         std::make_unique<SimulatedSource>(process, work, first_start_ms));
   };
@@ -241,11 +241,12 @@ runtime::ConnectorInfo SimulatedConnector(SimulatedProcess* process, const Workl
 }
 
 runtime::WatermarkFactory SimulatedWatermarks(const Workload* work) {
-  return [work](const std::string&, const runtime::RowType&, const runtime::JobSettings&)
-             -> Result<std::unique_ptr<runtime::WatermarkGenerator>> {
-    return std::unique_ptr<runtime::WatermarkGenerator>(
-        std::make_unique<Generator>(work->disorder_ms));
-  };
+  return
+      [work](const std::string&, const runtime::RowType&,
+             const runtime::JobSettings&) -> Result<std::unique_ptr<runtime::WatermarkGenerator>> {
+        return std::unique_ptr<runtime::WatermarkGenerator>(
+            std::make_unique<Generator>(work->disorder_ms));
+      };
 }
 
 }  // namespace millrace::tests

@@ -25,8 +25,8 @@ using runtime::Result;
 using runtime::Status;
 
 constexpr int64_t kMs = 1'000'000;
-constexpr int64_t kMostSteps = 400'000;              // of one process
-constexpr int64_t kMostNanos = 900'000 * kMs;        // virtual time of one process
+constexpr int64_t kMostSteps = 400'000;        // of one process
+constexpr int64_t kMostNanos = 900'000 * kMs;  // virtual time of one process
 
 // How a process is meant to end.
 enum class Ending : uint8_t { kByItself, kCrashAtCall, kCrashAtTime, kStop, kDrain, kCancel };
@@ -66,7 +66,7 @@ class Simulation {
   std::unique_ptr<Parts> MakeParts();
   void RunProcess(bool last);
   void StartJob(Parts& parts);
-  Result<std::string> NewestCheckpoint(Parts& parts);
+  Result<std::string> FindRestorePath(Parts& parts);
   void GiveCommand(Parts& parts, Ending ending);
   runtime::SavepointCallback AnswerTo(const std::string& what);
   void CheckAnswers(bool crashed);
@@ -83,6 +83,16 @@ class Simulation {
   std::vector<std::shared_ptr<Command>> commands_;
   bool finished_ = false;  // the job came to its end, rather than being stopped
   bool drained_ = false;
+  bool patient_ = false;
+  std::string job_id_ = "0123456789abcdef0123456789abcde0";
+  int64_t full_at_ = INT64_MAX;  // when the disk has no more room
+  std::string savepoint_;        // the last one of the running job; empty if it has failed since
+  bool wants_savepoint_ = false;
+  std::vector<std::string> removed_;  // savepoints that the user is about to remove
+  std::string base_path_;  // the last savepoint of a running job that the job was started from
+  int64_t base_id_ = 0;
+  int restarts_seen_ = 0;  // of this process
+  int restarts_at_savepoint_ = 0;
 };
 
 SimulationOutcome Simulation::Run() {
@@ -133,12 +143,13 @@ std::unique_ptr<Simulation::Parts> Simulation::MakeParts() {
   return parts;
 }
 
-// The newest complete checkpoint or savepoint that the disk holds; empty: none.
-Result<std::string> Simulation::NewestCheckpoint(Parts& parts) {
+// The newest complete checkpoint, or savepoint at which the job was stopped, that the disk holds;
+// or the last savepoint of the running job, if it has not failed since. Empty: none of them.
+Result<std::string> Simulation::FindRestorePath(Parts& parts) {
   int64_t newest = 0;
   std::string path;
   for (const std::string& folder :
-       {std::string(kCheckpointFolder) + "/" + kSimulatedJobId, std::string(kSavepointFolder)}) {
+       {std::string(kCheckpointFolder) + "/" + job_id_, std::string(kStopFolder) + "/" + job_id_}) {
     ASSIGN_OR_RETURN(const auto entries, parts.files->List(folder));
     for (const runtime::FileInfo& entry : entries) {
       ASSIGN_OR_RETURN(const bool complete,
@@ -152,20 +163,38 @@ Result<std::string> Simulation::NewestCheckpoint(Parts& parts) {
       path = found;
     }
   }
-  return path;
+  if (!savepoint_.empty() && wants_savepoint_) {
+    std::string found;
+    ASSIGN_OR_RETURN(const runtime::Manifest manifest,
+                     runtime::ReadManifest(*parts.files, savepoint_, &found));
+    // Checkpoints behind it are of a past that the user gives up, with all that they made visible.
+    external_.ForgetAfter(manifest.checkpoint_id);
+    ++world_.counts["restores of a running job's savepoint"];
+    if (manifest.checkpoint_id < newest) {
+      ++world_.counts["restores of the past"];
+      job_id_.back() = static_cast<char>(job_id_.back() + 1);  // else its old checkpoints are newer
+    }
+    // It may have been committed by a start that failed: what is older is no way back any more.
+    base_path_ = found;
+    base_id_ = manifest.checkpoint_id;
+    savepoint_.clear();
+    return found;
+  }
+  savepoint_.clear();  // the execution that is about to begin aborts what it has yet to commit
+  return newest < base_id_ ? base_path_ : path;
 }
 
 // On an IO thread, as whoever starts a job does.
 void Simulation::StartJob(Parts& parts) {
   for (int tries = 0;; ++tries) {
     runtime::JobStart start;
-    start.job_id = kSimulatedJobId;
-    Result<std::string> newest = NewestCheckpoint(parts);
-    if (newest.ok()) {
-      start.restore_path = *newest;
-      world_.Note("restore", *newest);
-      Result<std::shared_ptr<JobMaster>> job =
-          JobMaster::Make(MakeSimulatedJob(shape_, work_, plan_), parts.environment, start);
+    Result<std::string> path = FindRestorePath(parts);
+    if (path.ok()) {
+      start.job_id = job_id_;
+      start.restore_path = *path;
+      world_.Note("restore", *path);
+      Result<std::shared_ptr<JobMaster>> job = JobMaster::Make(
+          MakeSimulatedJob(shape_, work_, patient_, plan_), parts.environment, start);
       if (job.ok()) {
         parts.job = *job;
         parts.job->Start();
@@ -173,7 +202,7 @@ void Simulation::StartJob(Parts& parts) {
       }
       parts.start_failure = job.status();
     } else {
-      parts.start_failure = newest.status();
+      parts.start_failure = path.status();
     }
     if (parts.process.dead()) return;
     if (tries == 50 || parts.start_failure.fault() == runtime::Fault::kUser) {
@@ -188,8 +217,12 @@ void Simulation::DrawFaults(bool last) {
   world_.faults = {};
   world_.source_failures_left = 0;
   disk_.full = false;
+  full_at_ = INT64_MAX;
   if (last) return;
   if (plan_.Chance(0.4)) world_.faults.write = plan_.Chance(0.5) ? 0.002 : 0.03;
+  if (plan_.Chance(0.2)) world_.faults.read = plan_.Chance(0.5) ? 0.002 : 0.03;
+  if (plan_.Chance(0.2)) world_.faults.deploy = plan_.Chance(0.5) ? 0.02 : 0.2;
+  if (plan_.Chance(0.1)) full_at_ = world_.clock.nanos() + plan_.Between(1, 2000) * kMs;
   if (plan_.Chance(0.5)) world_.faults.external = plan_.Chance(0.5) ? 0.01 : 0.2;
   if (plan_.Chance(0.4)) {
     world_.faults.source = 0.01;
@@ -208,6 +241,15 @@ runtime::SavepointCallback Simulation::AnswerTo(const std::string& what) {
     command->ok = result.status.ok();
     command->path = result.path;
     world_.Note("answer", command->what, command->answers, result.status.ok());
+    if (command->what == "savepoint" && command->ok) {
+      // Whoever has a savepoint may remove it: no checkpoint may need its files.
+      if (plan_.Chance(0.3)) {
+        removed_.push_back(result.path);
+      } else {
+        savepoint_ = result.path;
+        restarts_at_savepoint_ = restarts_seen_;
+      }
+    }
     if (command->answers > 1) world_.Violation("answered more than once: " + command->what);
   };
 }
@@ -224,14 +266,18 @@ void Simulation::CheckAnswers(bool crashed) {
 void Simulation::GiveCommand(Parts& parts, Ending ending) {
   switch (ending) {
     case Ending::kStop:
-      parts.job->StopJob(kSavepointFolder, false, AnswerTo("stop with savepoint"));
+      parts.job->StopJob(std::string(kStopFolder) + "/" + job_id_, false,
+                         AnswerTo("stop with savepoint"));
       return;
-    case Ending::kDrain: parts.job->StopJob(kSavepointFolder, true, AnswerTo("drain")); return;
+    case Ending::kDrain:
+      parts.job->StopJob(std::string(kStopFolder) + "/" + job_id_, true, AnswerTo("drain"));
+      return;
     case Ending::kCancel:
       ++world_.counts["cancel"];
       parts.job->Cancel();
       return;
-    default: break;
+    default:
+      break;
   }
   if (plan_.Chance(0.5)) {
     parts.job->TriggerSavepoint(kSavepointFolder, AnswerTo("savepoint"));
@@ -245,7 +291,8 @@ void Simulation::Hang(Parts& parts, const std::string& why) {
   if (parts.job != nullptr) {
     const runtime::JobStatus status = parts.job->status();
     text += "  job is " + std::string(NameOf(status.state)) + ", subtasks finished " +
-            std::to_string(status.finished_subtasks) + " of " + std::to_string(status.total_subtasks);
+            std::to_string(status.finished_subtasks) + " of " +
+            std::to_string(status.total_subtasks);
     for (const runtime::CheckpointInfo& info : status.checkpoints) {
       if (info.state != runtime::CheckpointInfo::State::kInProgress) continue;
       text += "\n  checkpoint " + std::to_string(info.id) + " is in progress";
@@ -261,7 +308,10 @@ void Simulation::RunProcess(bool last) {
   SimulatedExecutor& executor = process.executor();
   const int64_t begin = world_.clock.nanos();
   DrawFaults(last);
+  patient_ = last;
+  wants_savepoint_ = !savepoint_.empty() && plan_.Chance(0.3);
   commands_.clear();
+  restarts_seen_ = restarts_at_savepoint_ = 0;
   ++world_.counts["starts"];
 
   Ending ending = last ? Ending::kByItself : static_cast<Ending>(plan_.Below(6));
@@ -281,17 +331,24 @@ void Simulation::RunProcess(bool last) {
       Hang(*parts, "nothing can go on, but the job is not at its end:");
       break;
     }
-    if (parts->job == nullptr || steps % 8 != 0) continue;
-    if (IsTerminal(parts->job->status().state)) {
+    if (parts->job == nullptr || (steps % 8 != 0 && !executor.quiet())) continue;
+    const runtime::JobStatus status = parts->job->status();
+    restarts_seen_ = status.restarts;
+    if (IsTerminal(status.state)) {
       if (executor.quiet()) break;
       continue;
     }
+    for (const std::string& folder : removed_) disk_.RemoveFolderNow(folder);
+    removed_.clear();
     const int64_t now = world_.clock.nanos();
     if (steps > kMostSteps || now > begin + kMostNanos) {
       Hang(*parts, "the job does not come to its end:");
       break;
     }
+    if (now > full_at_) disk_.full = true;
     if (now > heal_at) {
+      full_at_ = INT64_MAX;
+      disk_.full = false;
       world_.faults = {};
       world_.source_failures_left = 0;
       heal_at = INT64_MAX;
@@ -334,6 +391,10 @@ void Simulation::RunProcess(bool last) {
     }
   }
   if (world_.violation.empty()) CheckAnswers(crashed);
+  // A restart has aborted what the savepoint has yet to commit.
+  if (parts->job != nullptr && parts->job->status().restarts != restarts_at_savepoint_) {
+    savepoint_.clear();
+  }
   parts->job.reset();
   if (process.dead()) {
     executor.Bury();

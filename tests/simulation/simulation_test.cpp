@@ -5,8 +5,8 @@
 
 #include <catch2/catch.hpp>
 #include <chrono>
-#include <cstdlib>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 
 namespace millrace::tests {
@@ -29,7 +29,8 @@ void OnAbort(int) {
 }
 
 SimulationOutcome Run(uint64_t seed, bool print = false) {
-  std::snprintf(abort_note, sizeof(abort_note), "the program ended in MILLRACE_SIMULATION_SEED=%llu\n",
+  std::snprintf(abort_note, sizeof(abort_note),
+                "the program ended in MILLRACE_SIMULATION_SEED=%llu\n",
                 static_cast<unsigned long long>(seed));
   ::signal(SIGABRT, OnAbort);
   SimulationOutcome outcome = RunSimulation(seed, print);
@@ -48,8 +49,9 @@ void RunSeeds(uint64_t first, uint64_t count) {
     seconds += outcome.virtual_seconds;
     for (const auto& [what, times] : outcome.counts) counts[what] += times;
     if (std::getenv("MILLRACE_SIMULATION_VERBOSE") != nullptr) {
-      std::printf("seed %llu: %llu events, %.3f s\n", static_cast<unsigned long long>(seed),
-                  static_cast<unsigned long long>(outcome.events),
+      std::printf("seed %llu: %llu events, %.1f virtual s, %.3f s\n",
+                  static_cast<unsigned long long>(seed),
+                  static_cast<unsigned long long>(outcome.events), outcome.virtual_seconds,
                   std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
       std::fflush(stdout);
     }

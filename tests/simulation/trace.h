@@ -6,8 +6,8 @@
 
 namespace millrace::tests {
 
-// Hashes what happens in a simulation, and prints it if asked: two runs of one seed must give the same
-// hash. Ids that are random in every process (16 and more hex digits) do not count.
+// Hashes what happens in a simulation, and prints it if asked: two runs of one seed must give the
+// same hash. Ids that are random in every process (16 and more hex digits) do not count.
 class Trace {
  public:
   explicit Trace(bool print) : print_(print) {}

@@ -13,7 +13,7 @@ Workload Workload::Make(uint64_t seed) {
   work.disorder_ms = random.Chance(0.5) ? random.Between(0, 300) : 0;
   work.window_ms = random.Between(1, 20) * 100;
   const int64_t first = random.Between(1, 6);
-  const int64_t later = random.Chance(0.5) ? random.Between(1, 3) : 0;
+  const int64_t later = random.Chance(0.4) ? 0 : random.Chance(0.6) ? 1 : random.Between(2, 3);
   const bool children = random.Chance(0.5);
   for (int64_t i = 0; i < first + later; ++i) {
     SimulatedSplit split;
@@ -36,7 +36,7 @@ Workload Workload::Make(uint64_t seed) {
     }
     work.splits.push_back(split);
   }
-  work.finds_splits_later = later > 0;
+  work.splits_found_later = static_cast<int>(later);
   work.discovers_by_time = later > 0 && (!children || random.Chance(0.3));
   work.idle_timeout_ms = random.Chance(0.3) ? random.Between(20, 500) : 0;
   return work;

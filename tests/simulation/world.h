@@ -13,14 +13,15 @@ namespace millrace::tests {
 
 // How often things go wrong. Probabilities of one call.
 struct Faults {
-  double write = 0;    // a write fails or is short, a sync fails, no room is left
-  double read = 0;     // opening, reading or listing fails
-  double external = 0; // a call of the external system is lost, or its answer
-  double source = 0;   // a poll or a discovery fails
-  double deploy = 0;   // opening an operator or a connector fails
+  double write = 0;     // a write fails or is short, a sync fails, no room is left
+  double read = 0;      // opening, reading or listing fails
+  double external = 0;  // a call of the external system is lost, or its answer
+  double source = 0;    // a poll or a discovery fails
+  double deploy = 0;    // opening an operator or a connector fails
 };
 
-// What one seed simulates, and what outlives a crash: time, chance, the trace, and what was found wrong.
+// What one seed simulates, and what outlives a crash: time, chance, the trace, and what was found
+// wrong.
 struct World {
   World(uint64_t seed, bool print)
       : clock(seed ^ 0x5eed), schedule(seed * 3 + 1), chance(seed * 3 + 2), trace(print) {}
@@ -38,14 +39,15 @@ struct World {
   Random schedule;  // of the executor
   Random chance;    // of everything else while it runs
   Trace trace;
-  Faults faults;    // all 0: nothing goes wrong
+  Faults faults;  // all 0: nothing goes wrong
   int source_failures_left = 0;
   std::string violation;
   // How often each thing happened, for those who ask whether a simulation reaches what it should.
   std::map<std::string, int64_t> counts;
 };
 
-// One process: what dies at a crash. The steps at which it dies are counted down by whoever serves it.
+// One process: what dies at a crash. The steps at which it dies are counted down by whoever serves
+// it.
 class SimulatedProcess {
  public:
   SimulatedProcess(World* world, ScheduleSettings schedule)
@@ -62,7 +64,8 @@ class SimulatedProcess {
   // The process dies at the `calls`-th call from now of the file system or the external system.
   void KillAfterCalls(int64_t calls) { calls_left_ = calls; }
 
-  // Begins a call that blocks: lets time pass. False: the process is dead, the call must have no effect.
+  // Begins a call that blocks: lets time pass. False: the process is dead, the call must have no
+  // effect.
   bool BeginCall(std::string_view what, std::string_view text, int64_t a = 0, int64_t b = 0) {
     if (dead()) return false;
     if (executor_.in_slice()) {
