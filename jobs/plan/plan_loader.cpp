@@ -158,6 +158,15 @@ Status Loader::LoadSource(const Json& node, const std::string& uid) {
   if (!connector->make_source) {
     return Status::User("connector '" + connector->name + "' can't be read from");
   }
+  const auto can = [&](const char* ability) {
+    return std::find(connector->abilities.begin(), connector->abilities.end(), ability) !=
+           connector->abilities.end();
+  };
+  if (planned.table.abilities.find("\"SourceWatermark\"") != std::string::npos &&
+      !can("source-watermark")) {
+    return Status::User("SOURCE_WATERMARK(): connector '" + connector->name +
+                        "' has no watermarks of its own; declare one by an expression");
+  }
   // Wrong options are found now.
   TableSpec probe = planned.table;
   probe.time_zone = job_settings_.time_zone;
