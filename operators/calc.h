@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "operators/expression/expression.h"
 #include "runtime/api/operator.h"
@@ -14,7 +15,7 @@ class Calc : public runtime::Operator {
  public:
   static runtime::Result<std::unique_ptr<runtime::Operator>> Make(
       const runtime::OperatorSpec& spec, const runtime::JobSettings& settings);
-  explicit Calc(std::unique_ptr<Evaluator> evaluator) : evaluator_(std::move(evaluator)) {}
+  Calc(std::unique_ptr<Evaluator> evaluator, const runtime::RowType& output);
 
   runtime::Status Open(runtime::OperatorContext& context) override {
     context_ = &context;
@@ -24,7 +25,12 @@ class Calc : public runtime::Operator {
                                              runtime::Output& out) override;
 
  private:
+  // Gives NULLs of NOT NULL columns, which deletes by key have, the values that Flink's code leaves.
+  runtime::BatchPtr FillNotNull(runtime::BatchPtr batch) const;
+
   std::unique_ptr<Evaluator> evaluator_;
+  const runtime::RowType output_;
+  std::vector<int> not_null_;  // columns of the output
   runtime::OperatorContext* context_ = nullptr;
 };
 

@@ -5,6 +5,7 @@
 #include "operators/drop_update_before.h"
 #include "operators/group_aggregate.h"
 #include "operators/local_window_aggregate.h"
+#include "operators/upsert_materializer.h"
 #include "operators/watermark_assigner.h"
 #include "operators/window_aggregate.h"
 #include "operators/window_table_function.h"
@@ -18,6 +19,7 @@ void RegisterOperators(runtime::Registry& registry) {
   registry.AddOperator("global-window-aggregate", WindowAggregate::Make);
   registry.AddOperator("group-aggregate", GroupAggregate::Make);
   registry.AddOperator("local-window-aggregate", LocalWindowAggregate::Make);
+  registry.AddOperator("sink-upsert-materializer", UpsertMaterializer::Make);
   registry.AddOperator("watermark-assigner", WatermarkAssigner::Make);
   registry.AddOperator("window-aggregate", WindowAggregate::Make);
   registry.AddOperator("window-table-function", WindowTableFunction::Make);

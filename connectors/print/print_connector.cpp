@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
-#include <cerrno>
+#include <atomic>
 
+#include "connectors/print/changelog_table.h"
 #include "runtime/types/text/value_text.h"
 
 namespace millrace::connectors {
@@ -15,19 +16,12 @@ using namespace runtime;  // NOLINT: this file is about the runtime's contracts
 constexpr OptionSpec kOptions[] = {
     {"print-identifier", OptionType::kString, nullptr, "Put before each line, with '> '."},
     {"standard-error", OptionType::kBool, "false", "Write to standard error."},
-    {"sink.parallelism", OptionType::kInt, nullptr, "Subtasks of the sink.", "", false, false, true}};
+    {"sink.parallelism", OptionType::kInt, nullptr, "Subtasks of the sink.", "", false, false,
+     true}};
 constexpr OptionSpec kCollectOptions[] = {
-    {"collect.id", OptionType::kString, nullptr, "Set by the SQL shell."}};
-
-// Writes all of it; a reader that went away is no error of the job's (as in Flink).
-void WriteAll(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return;
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
+    {"collect.id", OptionType::kString, nullptr, "Set by the SQL shell."},
+    {"collect.style", OptionType::kEnum, "rows",
+     "'rows' as print writes them, or a 'table'. Set by the SQL shell.", "rows,table"}};
 
 class PrintWriter : public SinkWriter {
  public:
@@ -90,6 +84,46 @@ class PrintSink : public Sink {
   const int descriptor_;
 };
 
+class TableWriter : public SinkWriter {
+ public:
+  TableWriter(std::shared_ptr<ChangelogTable> table, std::shared_ptr<std::atomic<int>> open)
+      : table_(std::move(table)), open_(std::move(open)) {}
+  Status Open(OperatorContext&) override {
+    table_->Begin();
+    return Status::Ok();
+  }
+  Result<Progress> Write(const BatchPtr& batch) override {
+    table_->Write(*batch);
+    return Progress::kNeedInput;
+  }
+  Result<Progress> Prepare(int64_t, bool end_of_input, std::vector<std::string>*) override {
+    if (end_of_input && open_->fetch_sub(1) == 1) table_->Finish();
+    return Progress::kNeedInput;
+  }
+
+ private:
+  const std::shared_ptr<ChangelogTable> table_;
+  const std::shared_ptr<std::atomic<int>> open_;  // subtasks that have not ended
+};
+
+// One table of all subtasks.
+class TableSink : public Sink {
+ public:
+  TableSink(RowType type, TimeZone zone, int parallelism)
+      : table_(std::make_shared<ChangelogTable>(std::move(type), std::move(zone), STDOUT_FILENO)),
+        open_(std::make_shared<std::atomic<int>>(parallelism)) {}
+  Result<std::unique_ptr<SinkWriter>> MakeWriter() override {
+    return std::make_unique<TableWriter>(table_, open_);
+  }
+  Result<std::unique_ptr<SinkCommitter>> MakeCommitter() override {
+    return std::unique_ptr<SinkCommitter>();
+  }
+
+ private:
+  const std::shared_ptr<ChangelogTable> table_;
+  const std::shared_ptr<std::atomic<int>> open_;
+};
+
 }  // namespace
 
 ConnectorInfo MakePrintConnector() {
@@ -101,10 +135,9 @@ ConnectorInfo MakePrintConnector() {
   info.make_sink = [](const TableSpec& table) -> Result<std::unique_ptr<Sink>> {
     const std::string own[] = {"connector"};
     ASSIGN_OR_RETURN(Options options, Options::Parse(kOptions, table.options, own));
-    return std::make_unique<PrintSink>(table.produced,
-                                       options.Find("print-identifier").value_or(""), true,
-                                       options.Bool("standard-error") ? STDERR_FILENO
-                                                                      : STDOUT_FILENO);
+    return std::make_unique<PrintSink>(
+        table.produced, options.Find("print-identifier").value_or(""), true,
+        options.Bool("standard-error") ? STDERR_FILENO : STDOUT_FILENO);
   };
   return info;
 }
@@ -115,6 +148,12 @@ ConnectorInfo MakeCollectConnector() {
   info.options = kCollectOptions;
   info.sink_changelog = "all";
   info.make_sink = [](const TableSpec& table) -> Result<std::unique_ptr<Sink>> {
+    const std::string own[] = {"connector"};
+    ASSIGN_OR_RETURN(Options options, Options::Parse(kCollectOptions, table.options, own));
+    if (options.String("collect.style") == "table") {
+      ASSIGN_OR_RETURN(TimeZone zone, TimeZone::Find(table.time_zone));
+      return std::make_unique<TableSink>(table.produced, std::move(zone), table.parallelism);
+    }
     return std::make_unique<PrintSink>(table.produced, "", false, STDOUT_FILENO);
   };
   return info;

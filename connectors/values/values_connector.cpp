@@ -115,8 +115,8 @@ class ValuesReader : public SourceReader {
     if (!has_split_ || finished_) return no_more_ ? Progress::kFinished : Progress::kBlocked;
     out->split = 0;
     if (next_ < total_) {
-      const auto count = static_cast<int32_t>(
-          std::min<int64_t>(context_->settings().batch_rows, total_ - next_));
+      const auto count =
+          static_cast<int32_t>(std::min<int64_t>(context_->settings().batch_rows, total_ - next_));
       out->batch = SliceRows(context_->pool(), rows_, static_cast<int32_t>(next_), count);
       next_ += count;
       return Progress::kMore;
@@ -220,8 +220,9 @@ ConnectorInfo MakeValuesConnector() {
   info.options = kOptions;
   info.source_changelog = "all";
   info.sink_changelog = "all";
-  info.abilities = {"projection", "nested-projection", "filter",    "watermark",        "metadata",
-                    "partition",  "bucketing",         "overwrite", "static-partition", "target-columns"};
+  info.abilities = {"projection",       "nested-projection", "filter",        "watermark",
+                    "source-watermark", "metadata",          "partition",     "bucketing",
+                    "overwrite",        "static-partition",  "target-columns"};
   info.make_source = [](const TableSpec& table) -> Result<std::unique_ptr<Source>> {
     ASSIGN_OR_RETURN(Options options, Options::Parse(kOptions, table.options));
     return std::make_unique<ValuesSource>(table, std::move(options));

@@ -14,6 +14,7 @@
 
 #include "jobs/cli/command.h"
 #include "jobs/cli/instances.h"
+#include "jobs/cli/job_events.h"
 #include "jobs/cli/local_runtime.h"
 #include "jobs/plan/plan_loader.h"
 #include "runtime/cluster/rest_service.h"
@@ -151,6 +152,8 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
     rest->AddJob(master);
     instance = std::make_unique<InstanceFile>(rest->url());
   }
+  JobEvents events(settings.json);
+  events.Begin(master->status(), rest != nullptr ? rest->url() : "");
   if (!settings.quiet) {
     std::fprintf(stderr, "job %s  %s%s%s\n", master->job_id().c_str(), master->graph().name.c_str(),
                  rest != nullptr ? "  REST " : "", rest != nullptr ? rest->url().c_str() : "");
@@ -172,6 +175,7 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
   while (!master->WaitFor(settings.idle_ms > 0 ? 5 : 100)) {
     const JobStatus status = master->status();
     progress.Show(*master, status);
+    events.Look(status);
     if (signals.load() > 0 && !stopping) {
       stopping = true;
       progress.Clear();
@@ -244,6 +248,8 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
                  static_cast<double>(status.end_ms - status.start_ms) / 1000,
                  static_cast<long long>(status.completed_checkpoints), status.restarts);
   }
+  events.End(status, code == kExitFailed && !status.failures.empty() ? status.failures.back() : why,
+             code);
   if (rest != nullptr) {
     rest->Linger(3000);
     rest->Stop();

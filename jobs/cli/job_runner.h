@@ -15,6 +15,7 @@ struct RunSettings {
   std::map<std::string, std::string> options;
   std::string name = "job";
   bool quiet = false;       // no progress
+  bool json = false;        // events as JSON lines on standard output (job_events.h)
   int rest_port = 0;        // 0: any free one; -1: none
   // For tests: when nothing has moved for this long, stop with a savepoint into this folder.
   std::string savepoint_when_idle;

@@ -25,6 +25,7 @@ struct Arguments {
   int batch_size = 0;
   std::string name;
   bool quiet = false;
+  bool json = false;
   int rest_port = 0;
   std::string stop_with_savepoint;
   int64_t idle_ms = 200;
@@ -98,7 +99,8 @@ int Run(const Arguments& arguments) {
                                             : job.name;
     one.restore_path = arguments.savepoint;
     one.allow_non_restored = arguments.allow_non_restored;
-    one.quiet = arguments.quiet || arguments.detached;
+    one.quiet = arguments.quiet || arguments.detached || arguments.json;
+    one.json = arguments.json;
     one.rest_port = arguments.rest_port;
     if (!arguments.stop_with_savepoint.empty()) {
       one.savepoint_when_idle = arguments.stop_with_savepoint;
@@ -135,6 +137,8 @@ void AddRunCommand(CLI::App& app, RunAction* run) {
   command->add_option("--rest-port", arguments->rest_port,
                       "Port of the REST API on the loopback address; 0: any free one, -1: none");
   command->add_flag("-q,--quiet", arguments->quiet, "No progress");
+  command->add_flag("--json", arguments->json,
+                    "Events for programs, one JSON object a line: job, state, checkpoint, restart, end");
   command->add_option("--stop-with-savepoint", arguments->stop_with_savepoint,
                       "When nothing has moved for a while, stop with a savepoint into this folder");
   command->add_option("--stop-after-idle-ms", arguments->idle_ms, "That while, in milliseconds");

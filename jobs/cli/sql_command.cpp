@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "jobs/cli/command.h"
 #include "jobs/cli/job_runner.h"
@@ -41,13 +42,25 @@ class Shell {
       settings.name = job.name;
       settings.quiet = job.collect;
       settings.rest_port = job.collect ? -1 : 0;
-      const int code = RunPlan(job.plan_json, settings);
+      const int code = RunPlan(job.collect ? ForPeople(job.plan_json) : job.plan_json, settings);
       if (code != kExitOk) return code;
     }
     return kExitOk;
   }
 
  private:
+  // On a terminal the rows of a SELECT come as a table.
+  static std::string ForPeople(const std::string& plan_json) {
+    if (isatty(STDOUT_FILENO) == 0) return plan_json;
+    nlohmann::json plan = nlohmann::json::parse(plan_json);
+    for (nlohmann::json& node : plan.at("nodes")) {
+      const nlohmann::json::json_pointer options("/dynamicTableSink/table/resolvedTable/options");
+      if (!node.contains(options)) continue;
+      if (node[options].value("connector", "") == "collect") node[options]["collect.style"] = "table";
+    }
+    return plan.dump();
+  }
+
   std::unique_ptr<PlannerProcess> planner_;
   const Arguments& arguments_;
   const std::map<std::string, std::string> options_;
@@ -106,7 +119,8 @@ void AddSqlCommand(CLI::App& app, RunAction* run) {
   command->add_option("-p,--parallelism", arguments->parallelism, "Subtasks of each vertex (1)");
   command->add_option("-D", arguments->settings, "Set an option: -D key=value");
   command->footer(
-      "SELECT prints the changelog, one change a line as Flink's print connector does: +I[1, a].\n"
+      "SELECT prints the changelog: a table on a terminal, elsewhere one change a line as Flink's\n"
+      "print connector does: +I[1, a].\n"
       "Needs Java 17 for the planner; compiled plans run without it (millrace run plan.json).\n\n"
       "Examples:\n"
       "  millrace sql -e \"SELECT UPPER('a'), 1 + 2\"\n"

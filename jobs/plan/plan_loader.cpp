@@ -33,7 +33,7 @@ constexpr char kPrefix[] = "stream-exec-";
 constexpr const char* kStructural[] = {"table-source-scan_1", "table-source-scan_2", "values_1",
                                        "exchange_1", "union_1", "sink_1", "sink_2"};
 // Operators that plans have no node for.
-constexpr const char* kInternal[] = {"constraint-enforcer"};
+constexpr const char* kInternal[] = {"constraint-enforcer", "sink-upsert-materializer"};
 
 // Where the rows of a node come out.
 struct NodeOutput {
@@ -61,6 +61,8 @@ class Loader {
   Status LoadExchange(const Json& node);
   Status LoadSink(const Json& node, const std::string& uid);
   Status LoadOperator(const Json& node, const std::string& uid, const std::string& kind);
+  Result<NodeOutput> PlaceMaterializer(const Json& node, const std::string& uid,
+                                       const TableSpec& table, std::vector<NodeOutput> inputs);
   // Puts an operator behind `inputs`: into the vertex of its only input, or at the head of a new one.
   NodeOutput Place(OperatorSpec spec, const std::vector<NodeOutput>& inputs);
   NodeOutput PlaceSource(OperatorSpec spec, int parallelism);
@@ -155,6 +157,15 @@ Status Loader::LoadSource(const Json& node, const std::string& uid) {
                    registry_.FindConnector(planned.table.connector));
   if (!connector->make_source) {
     return Status::User("connector '" + connector->name + "' can't be read from");
+  }
+  const auto can = [&](const char* ability) {
+    return std::find(connector->abilities.begin(), connector->abilities.end(), ability) !=
+           connector->abilities.end();
+  };
+  if (planned.table.abilities.find("\"SourceWatermark\"") != std::string::npos &&
+      !can("source-watermark")) {
+    return Status::User("SOURCE_WATERMARK(): connector '" + connector->name +
+                        "' has no watermarks of its own; declare one by an expression");
   }
   // Wrong options are found now.
   TableSpec probe = planned.table;
@@ -293,11 +304,14 @@ Status Loader::LoadExchange(const Json& node) {
 
 Status Loader::LoadSink(const Json& node, const std::string& uid) {
   ASSIGN_OR_RETURN(std::vector<NodeOutput> inputs, InputsOf(node));
-  if (node.value("requireUpsertMaterialize", false)) {
-    return Status::User("needs the upsert materializer, which is not supported yet");
-  }
-  if (node.contains("conflictStrategy") && !node.at("conflictStrategy").is_null()) {
-    return Status::User("ON CONFLICT is not supported yet");
+  const bool materialize = node.value("requireUpsertMaterialize", false);
+  if (const auto conflict = node.find("conflictStrategy");
+      materialize && conflict != node.end() && conflict->is_object()) {
+    const std::string behavior = conflict->value("behavior", "");
+    if (behavior != "DEDUPLICATE") {
+      return Status::User("ON CONFLICT DO " + behavior +
+                          " is not supported yet: take ON CONFLICT DO DEDUPLICATE");
+    }
   }
   ASSIGN_OR_RETURN(TableSpec table, ReadSinkTable(node, registry_));
   ASSIGN_OR_RETURN(const runtime::ConnectorInfo* connector,
@@ -332,8 +346,40 @@ Status Loader::LoadSink(const Json& node, const std::string& uid) {
     RETURN_IF_ERROR(Check(enforcer));
     inputs = {Place(std::move(enforcer), inputs)};
   }
+  if (materialize) {
+    ASSIGN_OR_RETURN(NodeOutput materialized, PlaceMaterializer(node, uid, table, inputs));
+    inputs = {std::move(materialized)};
+  }
   Place(std::move(spec), inputs);
   return Status::Ok();
+}
+
+// Rows that come by other keys than the table's primary key, brought into order by it.
+Result<NodeOutput> Loader::PlaceMaterializer(const Json& node, const std::string& uid,
+                                             const TableSpec& table,
+                                             std::vector<NodeOutput> inputs) {
+  OperatorSpec spec;
+  spec.uid = uid + "-materializer";
+  spec.kind = "sink-upsert-materializer";
+  spec.description = node.value("description", "");
+  spec.inputs = {inputs[0].type};
+  spec.output = inputs[0].type;
+  int64_t ttl_ms = 0;
+  for (const Json& state : node.value("state", Json::array())) {
+    ASSIGN_OR_RETURN(ttl_ms, runtime::ParseDurationMs(state.at("ttl").get<std::string>()));
+  }
+  spec.config = Json{{"table", table.identifier},
+                     {"primaryKey", table.primary_key},
+                     {"inputUpsertKey", node.value("inputUpsertKey", Json(nullptr))},
+                     {"stateTtlMs", ttl_ms}}
+                    .dump();
+  RETURN_IF_ERROR(Check(spec));
+  if (inputs[0].exchange != ExchangeKind::kForward) {
+    return Status::User("a sink with an upsert materializer behind another exchange");
+  }
+  inputs[0].exchange = ExchangeKind::kHash;
+  inputs[0].keys = table.primary_key;
+  return Place(std::move(spec), inputs);
 }
 
 Status Loader::LoadOperator(const Json& node, const std::string& uid, const std::string& kind) {

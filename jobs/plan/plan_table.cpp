@@ -190,6 +190,8 @@ Result<PlannedSource> ReadSourceTable(const Json& node) {
       }
       if (watermark["idleTimeoutMs"].get<int64_t>() < 0) watermark["idleTimeoutMs"] = 0;
       planned.watermark_json = watermark.dump();
+    } else if (type == "SourceWatermark") {
+      others.push_back(ability);  // if the connector has watermarks of its own
     } else if (type == "PartitionPushDown") {
       // A filter like others: one of the partitions, by the text of its columns.
       Json any;

@@ -225,6 +225,10 @@ class Program:
         for name, sink in self.sinks.items():
             expected = sink["expected"]
             got = [change for tag in tags for change in self.changes(name, tag)]
+            if self.node["restore"] == "INFINITE" and side == "all":
+                # Flink's test cancels the job once these have come; here it runs on, and the further windows
+                # of the same rows fire.
+                got = got[: len(expected["all"] or [])]
             if not sink["testsChangelog"] and expected["materialized"] is not None:
                 if side == "before":
                     continue
