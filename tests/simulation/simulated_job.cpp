@@ -140,7 +140,8 @@ runtime::JobGraph MakeSimulatedJob(const JobShape& shape, const Workload& work, 
     graph.vertices[1].operators.push_back(Table("raw", "sink", "external", row, 5));
   }
   graph.options = {
-      {"execution.checkpointing.interval", Ms(random.Between(30, 600))},
+      {"execution.checkpointing.interval",
+       Ms(random.Chance(0.6) ? random.Between(5, 80) : random.Between(80, 600))},
       {"execution.checkpointing.dir", std::string("file://") + kCheckpointFolder},
       {"execution.checkpointing.num-retained", std::to_string(random.Between(1, 3))},
       {"execution.checkpointing.min-pause", Ms(random.Chance(0.5) ? 0 : random.Between(1, 200))},

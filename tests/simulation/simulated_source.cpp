@@ -19,6 +19,9 @@ class Enumerator : public runtime::SplitEnumerator {
   Result<std::vector<runtime::Split>> Discover() override {
     if (in_call_) world().Violation("two calls of one enumerator at once");
     in_call_ = true;
+    // Some are slow: checkpoints are taken, and splits read to their end, meanwhile.
+    if (world().chance.Chance(0.4))
+      process_->executor().Sleep(world().chance.Between(1, 250) * 1'000'000);
     const bool alive = process_->BeginCall("discover", {});
     in_call_ = false;
     if (!alive) return SimulatedProcess::Dead();

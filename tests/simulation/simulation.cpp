@@ -96,7 +96,7 @@ class Simulation {
 };
 
 SimulationOutcome Simulation::Run() {
-  const int incidents = static_cast<int>(plan_.Between(0, 5));
+  const int incidents = static_cast<int>(plan_.Between(0, 8));
   for (int i = 0; !finished_ && world_.violation.empty(); ++i) {
     RunProcess(i >= incidents);
     if (i > incidents + 5 && !finished_) world_.Violation("the job does not come to its end");
@@ -219,7 +219,7 @@ void Simulation::DrawFaults(bool last) {
   disk_.full = false;
   full_at_ = INT64_MAX;
   if (last) return;
-  if (plan_.Chance(0.4)) world_.faults.write = plan_.Chance(0.5) ? 0.002 : 0.03;
+  if (plan_.Chance(0.4)) world_.faults.write = plan_.Chance(0.5) ? 0.005 : 0.05;
   if (plan_.Chance(0.2)) world_.faults.read = plan_.Chance(0.5) ? 0.002 : 0.03;
   if (plan_.Chance(0.2)) world_.faults.deploy = plan_.Chance(0.5) ? 0.02 : 0.2;
   if (plan_.Chance(0.1)) full_at_ = world_.clock.nanos() + plan_.Between(1, 2000) * kMs;

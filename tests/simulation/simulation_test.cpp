@@ -73,7 +73,7 @@ TEST_CASE("a job on simulated time, disk and scheduler, with faults and crashes,
     CHECK(outcome.violation == "");
     return;
   }
-  uint64_t first = 1, count = 300;
+  uint64_t first = 1, count = 1000;
   if (const char* range = std::getenv("MILLRACE_SIMULATION_SEEDS")) {
     char* end = nullptr;
     first = std::strtoull(range, &end, 10);
