@@ -38,39 +38,41 @@ Status PutManifest(FileSystem& files, const Clock& clock, const std::string& pat
   }
 }
 
-Status Write(const JobGraph& graph, const WorkerEnvironment& environment,
-             CheckpointToWrite& checkpoint, const std::vector<size_t>& owners,
-             std::vector<std::unique_ptr<StateDelta>>& deltas, std::vector<StateHandle>* handles,
-             Manifest* manifest, bool* in_doubt) {
-  if (!deltas.empty()) {
-    ASSIGN_OR_RETURN(*handles, environment.state_backend->Write(checkpoint.state_folder,
-                                                                manifest->checkpoint_id, deltas));
-    deltas.clear();
-    if (manifest->savepoint) {
-      ASSIGN_OR_RETURN(*handles,
-                       environment.state_backend->WriteSavepoint(checkpoint.folder, *handles));
-    }
-  }
+// Writes a manifest of these handles, in order of the snapshots that have state.
+Status WriteManifest(const JobGraph& graph, const WorkerEnvironment& environment,
+                     const CheckpointToWrite& checkpoint, const std::vector<size_t>& owners,
+                     const std::string& folder, const std::vector<StateHandle>& handles,
+                     Manifest* manifest, bool* in_doubt) {
+  manifest->vertices.clear();
   size_t next = 0;
   for (size_t i = 0; i < checkpoint.snapshots.size(); ++i) {
-    SubtaskSnapshot& snapshot = checkpoint.snapshots[i];
+    const SubtaskSnapshot& snapshot = checkpoint.snapshots[i];
     const bool keyed = next < owners.size() && owners[next] == i;
     const Vertex& vertex = graph.vertices[static_cast<size_t>(snapshot.vertex)];
     if (manifest->vertices.empty() || manifest->vertices.back().uid != vertex.uid) {
       manifest->vertices.push_back({vertex.uid, vertex.parallelism, {}});
     }
-    manifest->vertices.back().subtasks.push_back({snapshot.subtask,
-                                                  keyed ? (*handles)[next++] : StateHandle(),
-                                                  std::move(snapshot.operators)});
+    manifest->vertices.back().subtasks.push_back(
+        {snapshot.subtask, keyed ? handles[next++] : StateHandle(), snapshot.operators});
   }
-  ASSIGN_OR_RETURN(FileSystem* const files, environment.file_systems(checkpoint.folder));
-  RETURN_IF_ERROR(files->MakeDirectories(checkpoint.folder));
+  ASSIGN_OR_RETURN(FileSystem* const files, environment.file_systems(folder));
+  RETURN_IF_ERROR(files->MakeDirectories(folder));
   CrashPoint("before-manifest");
-  RETURN_IF_ERROR(PutManifest(*files, environment.executor->clock(),
-                              checkpoint.folder + "/" + kManifestName, manifest->Encode(),
-                              in_doubt));
+  RETURN_IF_ERROR(PutManifest(*files, environment.executor->clock(), folder + "/" + kManifestName,
+                              manifest->Encode(), in_doubt));
   CrashPoint("after-manifest");
   return Status::Ok();
+}
+
+Status WriteSavepoint(const JobGraph& graph, const WorkerEnvironment& environment,
+                      const CheckpointToWrite& checkpoint, const std::vector<size_t>& owners,
+                      const std::string& folder, std::vector<StateHandle> handles,
+                      Manifest* manifest, bool* in_doubt) {
+  if (!handles.empty()) {
+    ASSIGN_OR_RETURN(handles, environment.state_backend->WriteSavepoint(folder, handles));
+  }
+  manifest->savepoint = true;
+  return WriteManifest(graph, environment, checkpoint, owners, folder, handles, manifest, in_doubt);
 }
 
 }  // namespace
@@ -92,9 +94,30 @@ WrittenCheckpoint WriteCheckpoint(const JobGraph& graph, const WorkerEnvironment
     deltas.push_back(std::move(delta));
     owners.push_back(i);
   }
-  if (checkpoint.folder.empty()) return written;
-  written.status = Write(graph, environment, checkpoint, owners, deltas, &written.handles,
-                         &written.manifest, &written.in_doubt);
+  if (checkpoint.folder.empty() && checkpoint.savepoint.empty()) return written;
+  const auto write = [&]() -> Status {
+    if (!deltas.empty()) {
+      ASSIGN_OR_RETURN(written.handles,
+                       environment.state_backend->Write(checkpoint.state_folder,
+                                                        written.manifest.checkpoint_id, deltas));
+      deltas.clear();
+    }
+    if (checkpoint.folder.empty()) {
+      return WriteSavepoint(graph, environment, checkpoint, owners, checkpoint.savepoint,
+                            written.handles, &written.manifest, &written.in_doubt);
+    }
+    RETURN_IF_ERROR(WriteManifest(graph, environment, checkpoint, owners, checkpoint.folder,
+                                  written.handles, &written.manifest, &written.in_doubt));
+    if (!checkpoint.savepoint.empty()) {
+      Manifest beside = written.manifest;
+      bool in_doubt = false;  // nothing goes on from it by itself
+      written.savepoint_status =
+          WriteSavepoint(graph, environment, checkpoint, owners, checkpoint.savepoint,
+                         written.handles, &beside, &in_doubt);
+    }
+    return Status::Ok();
+  };
+  written.status = write();
   for (size_t i = 0; i < deltas.size(); ++i) {
     const SubtaskSnapshot& owner = checkpoint.snapshots[owners[i]];
     written.lost.push_back({owner.vertex, owner.subtask, std::move(deltas[i])});

@@ -13,11 +13,13 @@ struct CheckpointToWrite {
   Manifest manifest;  // all but its vertices
   std::vector<SubtaskSnapshot> snapshots;
   std::string folder;        // empty: it is kept nowhere (no checkpoint folder is set)
+  std::string savepoint;     // folder of a savepoint of the same moment; empty: none
   std::string state_folder;  // of the state's files
 };
 
 struct WrittenCheckpoint {
-  Status status;
+  Status status;            // of the checkpoint
+  Status savepoint_status;  // of the savepoint beside it, which is tried once that is complete
   bool in_doubt =
       false;          // it failed, but may be complete on the disk: an older one must not be used
   Manifest manifest;  // complete if status is ok

@@ -1,6 +1,7 @@
 #include "runtime/engine/input_gate.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace millrace::runtime {
 
@@ -107,7 +108,8 @@ bool InputGate::Poll(Polled* polled) {
           const bool rose = CombineWatermark(&risen);
           if (all_idle != combined_idle_) {
             combined_idle_ = all_idle;
-            Element change = Element::Just(all_idle ? Element::Kind::kIdle : Element::Kind::kActive);
+            Element change =
+                Element::Just(all_idle ? Element::Kind::kIdle : Element::Kind::kActive);
             if (rose) ready_.push_back({channel.input, std::move(change)});
             polled->element = rose ? std::move(risen) : std::move(change);
             return true;
@@ -136,8 +138,21 @@ bool InputGate::Poll(Polled* polled) {
           --open_channels_;
           const bool input_ended = --open_by_input_[channel.input] == 0;
           Element risen;
-          // An ended channel counts as the end of time.
-          if (CombineWatermark(&risen)) ready_.push_back({channel.input, std::move(risen)});
+          // An ended channel counts as the end of time. A watermark makes those who get it take
+          // this side for active.
+          if (CombineWatermark(&risen)) {
+            if (std::exchange(combined_idle_, false)) {
+              ready_.push_back({channel.input, Element::Just(Element::Kind::kActive)});
+            }
+            ready_.push_back({channel.input, std::move(risen)});
+          }
+          const bool all_idle =
+              open_channels_ > 0 &&
+              std::all_of(channels_.begin(), channels_.end(),
+                          [](const InputChannel& c) { return c.idle || c.ended; });
+          if (all_idle && !std::exchange(combined_idle_, true)) {
+            ready_.push_back({channel.input, Element::Just(Element::Kind::kIdle)});
+          }
           Polled barrier;
           if (FinishAlignment(&barrier)) ready_.push_back(std::move(barrier));
           if (input_ended) {
@@ -146,7 +161,8 @@ bool InputGate::Poll(Polled* polled) {
           if (!ready_.empty()) return Poll(polled);
           break;
         }
-        default: CHECK_THAT_HOLDS(false);
+        default:
+          CHECK_THAT_HOLDS(false);
       }
       if (channel.ended || channel.aligned) break;
     }

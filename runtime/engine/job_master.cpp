@@ -2,9 +2,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <utility>
 
 namespace millrace::runtime {
+
+namespace {
+
+std::string Normal(const std::string& path) {
+  const auto normal = std::filesystem::absolute(path).lexically_normal();
+  return normal.has_filename() ? normal.string() : normal.parent_path().string();
+}
+
+std::string ParentOf(const std::string& path) {
+  return std::filesystem::path(Normal(path)).parent_path().string();
+}
+
+}  // namespace
 
 JobMaster::JobMaster(JobGraph graph, JobOptions options, WorkerEnvironment environment,
                      JobStart start)
@@ -34,22 +48,41 @@ Result<std::shared_ptr<JobMaster>> JobMaster::Make(JobGraph graph, WorkerEnviron
                      master->environment_.file_systems(master->start_.restore_path));
     ASSIGN_OR_RETURN(Manifest manifest,
                      ReadManifest(*files, master->start_.restore_path, &master->restored_folder_));
-    if (master->start_.job_id.empty()) master->start_.job_id = manifest.job_id;
     master->last_checkpoint_id_ = manifest.checkpoint_id;
     master->newest_handles_ = manifest.Handles();
     master->restored_ = std::move(manifest);
-    // A checkpoint among our own is ours to keep and, when newer ones are complete, to remove.
-    master->job_id_ = master->start_.job_id;
-    if (!master->options_.checkpoint_directory.empty() &&
-        master->restored_folder_.starts_with(master->JobDirectory() + "/chk-")) {
-      master->retained_.emplace_back(master->restored_->checkpoint_id, master->restored_folder_);
-      master->retained_handles_[master->restored_->checkpoint_id] = master->newest_handles_;
-    }
+    RETURN_IF_ERROR(master->TakeOverFolder(*files));
   }
   master->job_id_ = master->start_.job_id.empty() ? NewJobId() : master->start_.job_id;
   master->status_.job_id = master->job_id_;
   master->status_.name = master->graph_.name;
   return master;
+}
+
+// If the restored checkpoint is one that the job keeps in its folder, it goes on with that: this
+// one is its to keep and, when newer ones are complete, to remove. So are newer ones that are
+// there, of a past that the user has gone back on; new ones get higher numbers, so that the newest
+// is always of this run once it has one.
+Status JobMaster::TakeOverFolder(FileSystem& files) {
+  if (options_.checkpoint_directory.empty()) return Status::Ok();
+  job_id_ = start_.job_id.empty() ? restored_->job_id : start_.job_id;
+  if (ParentOf(restored_folder_) != Normal(JobDirectory())) {
+    job_id_.clear();
+    return Status::Ok();
+  }
+  start_.job_id = job_id_;
+  retained_.emplace_back(restored_->checkpoint_id, restored_folder_);
+  retained_handles_[restored_->checkpoint_id] = newest_handles_;
+  ASSIGN_OR_RETURN(const std::vector<FileInfo> entries, files.List(JobDirectory()));
+  for (const FileInfo& entry : entries) {
+    const int64_t number = CheckpointNumber(entry.path);
+    if (number <= restored_->checkpoint_id) continue;
+    behind_ = true;
+    last_checkpoint_id_ = std::max(last_checkpoint_id_, number);
+    retained_.emplace_back(number, entry.path);
+  }
+  std::sort(retained_.begin() + 1, retained_.end());
+  return Status::Ok();
 }
 
 JobMaster::~JobMaster() { environment_.executor->Remove(this); }
@@ -102,7 +135,10 @@ void JobMaster::Start() {
     {
       std::lock_guard lock(mutex_);
       status_.start_ms = NowMs();
-      if (restored_.has_value()) status_.restored_checkpoint_id = restored_->checkpoint_id;
+      if (restored_.has_value()) {
+        status_.restored_checkpoint_id = restored_->checkpoint_id;
+        status_.last_checkpoint_path = restored_folder_;
+      }
     }
     Deploy();
   });
@@ -137,6 +173,7 @@ void JobMaster::Deployed(Result<std::unique_ptr<Execution>> built) {
   phase_ = Phase::kRunning;
   finished_ = 0;
   stopping_ = last_taken_ = false;
+  failed_in_a_row_ = 0;
   commits_.Begin(execution_->sinks());
   if (state_ == JobState::kCancelling) {
     Teardown(Status::External("the job was cancelled"), [this] { End(JobState::kCanceled); });
@@ -146,7 +183,8 @@ void JobMaster::Deployed(Result<std::unique_ptr<Execution>> built) {
   SetState(JobState::kRunning);
   execution_->Start();
   if (options_.checkpoint_interval_ms > 0) {
-    next_checkpoint_ms_ = NowMs() + options_.checkpoint_interval_ms;
+    // Until this run has a checkpoint of its own, the newest in its folder is not of its past.
+    next_checkpoint_ms_ = NowMs() + (behind_ ? 0 : options_.checkpoint_interval_ms);
   }
   splits_.Begin(execution_);
   if (drain_.has_value()) {
@@ -204,7 +242,11 @@ void JobMaster::Failed(const Status& status) {
   const auto is_plain_stop = [](const Wanted& wanted) {
     return wanted.stop && !wanted.drain && !wanted.savepoint;
   };
-  bool stop = last_taken_ || (pending_.has_value() && is_plain_stop(pending_->wanted));
+  // A drain whose final checkpoint is being written: what comes after is not a restart from there,
+  // which would read on behind windows that were closed early.
+  bool stop = last_taken_ ||
+              (pending_.has_value() &&
+               (is_plain_stop(pending_->wanted) || (pending_->wanted.drain && pending_->writing)));
   for (Wanted& wanted : std::exchange(wanted_, {})) {
     stop |= is_plain_stop(wanted);
     wanted.Answer(why, "");
@@ -271,7 +313,10 @@ void JobMaster::End(JobState state) {
   const Status status = Status::External(std::string("the job has ended: ") + NameOf(state));
   if (drain_.has_value()) drain_->Answer(status, "");
   drain_.reset();
-  for (Wanted& wanted : std::exchange(wanted_, {})) wanted.Answer(status, "");
+  for (Wanted& wanted : std::exchange(wanted_, {})) {
+    const bool stopped = wanted.stop && !wanted.savepoint && state == JobState::kFinished;
+    wanted.Answer(stopped ? Status::Ok() : status, stopped ? path : "");
+  }
   SetState(state);
 }
 

@@ -27,7 +27,9 @@ struct SavepointResult {
 using SavepointCallback = std::function<void(SavepointResult)>;
 
 struct JobStart {
-  std::string job_id;        // empty: of the restored checkpoint, or a new one
+  // Empty: that of the restored checkpoint if it is one of those that the job keeps in its own
+  // folder, which it then goes on with; else a new one: two jobs may start from one savepoint.
+  std::string job_id;
   std::string restore_path;  // empty: fresh
   bool allow_non_restored = false;
 };
@@ -53,8 +55,9 @@ class JobMaster : public Runnable,
   // asked for. A job that is down between two attempts ends at its last checkpoint; a savepoint or
   // a drain is refused then.
   void StopJob(const std::string& target_directory, bool drain, SavepointCallback done);
-  // The job goes on. Nothing is committed for it and the job does not fall back on it: both are
-  // left to its own checkpoints.
+  // The job goes on. With a checkpoint folder the same moment is a checkpoint of the job as well,
+  // and is committed as such, so that no later restart can abort what the savepoint holds. Without
+  // one nothing is committed for it.
   void TriggerSavepoint(const std::string& target_directory, SavepointCallback done);
   void TriggerCheckpoint(SavepointCallback done);
 
@@ -102,8 +105,9 @@ class JobMaster : public Runnable,
     std::vector<SubtaskSnapshot> snapshots;
     std::map<std::string, Manifest::EnumeratorPart> enumerators;
     bool writing = false;
-    // Not the job's own: nothing is committed for it.
-    bool aside() const { return wanted.savepoint && !wanted.stop; }
+    bool in_folder = false;  // a checkpoint folder is set
+    // Not the job's own, which keeps no checkpoints: nothing is committed for it.
+    bool aside() const { return wanted.savepoint && !wanted.stop && !in_folder; }
   };
   enum class Phase : uint8_t { kDeploying, kRunning, kTearingDown, kWaiting, kEnded };
 
@@ -131,11 +135,12 @@ class JobMaster : public Runnable,
   void Trigger(Wanted wanted);
   void SnapshotArrived(SubtaskSnapshot snapshot);
   void WritePending();
-  void Written(WrittenCheckpoint written, const std::string& path);
+  void Written(WrittenCheckpoint written, const std::string& folder, const std::string& savepoint);
   void Retain(const Pending& pending, const WrittenCheckpoint& written, const std::string& path);
   // `counts`: as a failure that 'tolerable-failed-checkpoints' is about.
   void AbortPending(const Status& why, bool counts, std::vector<WrittenCheckpoint::Lost> lost);
   std::string JobDirectory() const;
+  Status TakeOverFolder(FileSystem& files);
 
   const JobGraph graph_;
   const JobOptions options_;
@@ -163,6 +168,7 @@ class JobMaster : public Runnable,
 
   std::optional<Manifest> restored_;  // what a restart goes on from
   std::string restored_folder_;
+  bool behind_ = false;  // newer checkpoints than the restored one are in the job's folder
   int64_t last_checkpoint_id_ = 0;
   int64_t next_checkpoint_ms_ = INT64_MAX;
   int64_t last_checkpoint_end_ms_ = 0;

@@ -128,6 +128,7 @@ void JobMaster::Trigger(Wanted wanted) {
   pending.wanted = std::move(wanted);
   pending.barrier = {++last_checkpoint_id_, pending.wanted.savepoint, pending.wanted.stop};
   pending.final = AllFinished();
+  pending.in_folder = !options_.checkpoint_directory.empty();
   stopping_ = pending.wanted.stop;
   pending.info.id = last_checkpoint_id_;
   pending.info.savepoint = pending.wanted.savepoint;
@@ -183,30 +184,37 @@ void JobMaster::WritePending() {
   manifest.job_name = graph_.name;
   manifest.checkpoint_id = pending_->barrier.checkpoint_id;
   manifest.time_ms = pending_->info.trigger_ms;
-  manifest.savepoint = pending_->info.savepoint;
   manifest.max_parallelism = graph_.max_parallelism;
   manifest.enumerators = pending_->enumerators;
   manifest.committables = commits_.Uncommitted();
   checkpoint->state_folder = JobDirectory() + "/shared";
-  if (manifest.savepoint) {
-    checkpoint->folder = std::string(PathOf(pending_->wanted.target)) + "/savepoint-" +
-                         job_id_.substr(0, 6) + "-" + NewJobId().substr(0, 12);
+  if (pending_->wanted.savepoint) {
+    checkpoint->savepoint = std::string(PathOf(pending_->wanted.target)) + "/savepoint-" +
+                            job_id_.substr(0, 6) + "-" + NewJobId().substr(0, 12);
     // The files of changed rows stay among the checkpoints, which build on them: a savepoint holds
     // copies of its own, and whoever has it may remove it.
-    if (options_.checkpoint_directory.empty()) checkpoint->state_folder = checkpoint->folder;
-  } else if (!options_.checkpoint_directory.empty()) {
+    if (options_.checkpoint_directory.empty()) checkpoint->state_folder = checkpoint->savepoint;
+  }
+  // A savepoint of a job that goes on is its checkpoint too. If it were not, a restart from an
+  // older one would abort what the savepoint has yet to commit.
+  if (!options_.checkpoint_directory.empty() &&
+      !(pending_->wanted.savepoint && pending_->wanted.stop)) {
     checkpoint->folder = JobDirectory() + "/chk-" + std::to_string(manifest.checkpoint_id);
   }
   RunIo([this, checkpoint] {
-    const std::string folder = checkpoint->folder;
+    const std::string folder = checkpoint->folder, savepoint = checkpoint->savepoint;
     auto written = std::make_shared<WrittenCheckpoint>(
         WriteCheckpoint(graph_, environment_, std::move(*checkpoint)));
-    Post([this, written, folder] { Written(std::move(*written), folder); });
+    Post([this, written, folder, savepoint] { Written(std::move(*written), folder, savepoint); });
   });
 }
 
-void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
-  if (!written.handles.empty() && !pending_->info.savepoint) newest_handles_ = written.handles;
+void JobMaster::Written(WrittenCheckpoint written, const std::string& folder,
+                        const std::string& savepoint) {
+  if (!written.handles.empty() && !folder.empty()) newest_handles_ = written.handles;
+  // Where what was asked for lies, and what the job itself goes on from.
+  const std::string path = savepoint.empty() ? folder : savepoint;
+  const std::string own = folder.empty() ? savepoint : folder;
   if (!written.status.ok()) {
     const Status why = written.status.Within("checkpoint " + std::to_string(pending_->info.id));
     const bool in_doubt = written.in_doubt && !pending_->aside();
@@ -219,6 +227,7 @@ void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
   auto pending = std::make_shared<Pending>(std::move(*pending_));
   pending_.reset();
   if (!pending->aside()) failed_in_a_row_ = 0;
+  behind_ &= folder.empty();
   last_checkpoint_end_ms_ = NowMs();
   pending->info.state = CheckpointInfo::State::kCompleted;
   pending->info.duration_ms = last_checkpoint_end_ms_ - pending->info.trigger_ms;
@@ -227,13 +236,13 @@ void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
   {
     std::lock_guard lock(mutex_);
     ++status_.completed_checkpoints;
-    if (!path.empty()) status_.last_checkpoint_path = path;
+    if (!own.empty()) status_.last_checkpoint_path = own;
     for (CheckpointInfo& info : status_.checkpoints) {
       if (info.id == pending->info.id) info = pending->info;
     }
   }
-  if (!pending->info.savepoint && !path.empty()) Retain(*pending, written, path);
-  if (!pending->aside() && !path.empty()) restored_ = std::move(written.manifest);
+  if (!folder.empty()) Retain(*pending, written, folder);
+  if (!pending->aside() && !own.empty()) restored_ = std::move(written.manifest);
   if (execution_ != nullptr) {
     for (auto& subtask : execution_->subtasks()) {
       subtask->CheckpointEnded(
@@ -247,6 +256,9 @@ void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
     TeardownStep();
     return;
   }
+  const auto answer = [pending, path, status = written.savepoint_status] {
+    pending->wanted.Answer(status, status.ok() ? path : "");
+  };
   const auto not_committed = [this, pending, path] {
     pending->wanted.Answer(
         Status::External("the job ended before what the checkpoint holds was committed; a job that "
@@ -260,14 +272,14 @@ void JobMaster::Written(WrittenCheckpoint written, const std::string& path) {
     return;
   }
   last_taken_ = pending->final || pending->wanted.stop;
-  commits_.CommitUpTo(pending->info.id, [this, pending, path, not_committed](bool committed) {
+  commits_.CommitUpTo(pending->info.id, [this, pending, answer, not_committed](bool committed) {
     if (!committed) {
       not_committed();
     } else if (!pending->final && !pending->wanted.stop) {
-      pending->wanted.Answer(Status::Ok(), path);
+      answer();
     } else {
-      Teardown(Status::Ok(), [this, pending, path] {
-        pending->wanted.Answer(Status::Ok(), path);
+      Teardown(Status::Ok(), [this, answer] {
+        answer();
         End(JobState::kFinished);
       });
     }

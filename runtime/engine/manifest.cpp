@@ -34,7 +34,8 @@ std::vector<std::string> FromBytesList(const Json& json) {
 }
 Json SplitsToJson(const std::vector<Split>& splits) {
   Json json = Json::array();
-  for (const Split& split : splits) json.push_back({{"id", split.id}, {"at", Bytes(split.position)}});
+  for (const Split& split : splits)
+    json.push_back({{"id", split.id}, {"at", Bytes(split.position)}});
   return json;
 }
 std::vector<Split> SplitsFromJson(const Json& json) {
@@ -106,6 +107,8 @@ Manifest FromJson(const Json& json) {
   return manifest;
 }
 
+}  // namespace
+
 int64_t CheckpointNumber(const std::string& path) {
   const size_t at = path.rfind("/chk-");
   if (at == std::string::npos) return -1;
@@ -116,8 +119,6 @@ int64_t CheckpointNumber(const std::string& path) {
   }
   return std::stoll(digits);
 }
-
-}  // namespace
 
 std::string Manifest::Encode() const {
   Json json = {{"jobId", job_id},
@@ -149,9 +150,8 @@ std::string Manifest::Encode() const {
   for (const auto& [uid, list] : committables) {
     Json entries = Json::array();
     for (const Committable& entry : list) {
-      entries.push_back({{"id", entry.checkpoint_id},
-                         {"subtask", entry.subtask},
-                         {"bytes", Bytes(entry.bytes)}});
+      entries.push_back(
+          {{"id", entry.checkpoint_id}, {"subtask", entry.subtask}, {"bytes", Bytes(entry.bytes)}});
     }
     json["committables"][uid] = std::move(entries);
   }

@@ -11,15 +11,15 @@
 
 namespace millrace::runtime {
 
-// Everything that a checkpoint or savepoint consists of, or where it lies. The file `_metadata` of a
-// checkpoint's folder; written last and atomically: what it names is complete. Format: "MRCP", version
-// (u32), CRC-32C of the rest (u32), CBOR of the fields below, little-endian.
+// Everything that a checkpoint or savepoint consists of, or where it lies. The file `_metadata` of
+// a checkpoint's folder; written last and atomically: what it names is complete. Format: "MRCP",
+// version (u32), CRC-32C of the rest (u32), CBOR of the fields below, little-endian.
 struct Manifest {
   static constexpr uint32_t kVersion = 1;
 
   struct SubtaskPart {
     int subtask = 0;
-    StateHandle state;  // empty: no keyed state
+    StateHandle state;                        // empty: no keyed state
     std::vector<OperatorSnapshot> operators;  // without committables
   };
   struct VertexPart {
@@ -39,7 +39,7 @@ struct Manifest {
   bool savepoint = false;
   int max_parallelism = kDefaultMaxParallelism;
   std::vector<VertexPart> vertices;
-  std::map<std::string, EnumeratorPart> enumerators;            // by source uid
+  std::map<std::string, EnumeratorPart> enumerators;             // by source uid
   std::map<std::string, std::vector<Committable>> committables;  // by sink uid, not yet committed
 
   std::string Encode() const;
@@ -51,6 +51,9 @@ struct Manifest {
 };
 
 inline constexpr char kManifestName[] = "_metadata";
+
+// N of a folder ".../chk-N"; -1: it is no checkpoint's.
+int64_t CheckpointNumber(const std::string& path);
 
 // Reads the manifest of a checkpoint: `path` is its folder, its _metadata file, or a folder of
 // checkpoints chk-N, of which the newest complete one is taken. `*found` gets the folder taken.

@@ -142,7 +142,7 @@ Status SourceNode::TakeBatch(const ReadOutput& read) {
 }
 
 int64_t SourceNode::next_due_ms() const {
-  if (!make_generator_ || ended_) return INT64_MAX;
+  if (!make_generator_ || ended_ || suspended_) return INT64_MAX;
   int64_t due = INT64_MAX;
   if (Combined() > sent_watermark_) due = last_emit_ms_ + watermarks_.interval_ms;
   if (watermarks_.idle_timeout_ms > 0) {

@@ -311,33 +311,86 @@ TEST_CASE("a checkpoint that takes too long counts as failed, with an interval o
   CHECK(answer.count == (interval ? 0 : 1));
 }
 
-TEST_CASE(
-    "a savepoint of a running job commits nothing, and the job falls back on its own checkpoint") {
+TEST_CASE("a savepoint holds whatever the job does afterwards") {
   Fixture f;
-  f.feed->rows = 4000;
-  std::string own;
+  f.feed->rows = 6000;
+  JobStart start;
+  std::string savepoint_path;
   {
     const auto job = f.Start(f.Graph(2, {{"execution.checkpointing.interval", "1 h"}}));
     Fixture::Answer first, savepoint;
     f.WaitUntil([&] { return f.feed->read > 200; });
     job->TriggerCheckpoint(first.callback());
     f.WaitUntil([&] { return first.count == 1; });
-    own = first.result.path;
-    const int64_t commits = f.ledger.commits();
     f.WaitUntil([&] { return f.feed->read > 2000; });
     job->TriggerSavepoint((f.folder / "savepoints").string(), savepoint.callback());
     f.WaitUntil([&] { return savepoint.count == 1; });
-    CHECK(savepoint.result.status.ok());
-    CHECK(f.ledger.commits() == commits);
+    REQUIRE(savepoint.result.status.ok());
+    savepoint_path = savepoint.result.path;
+    // The job itself goes on from a checkpoint of the same moment.
+    CHECK(job->status().last_checkpoint_path.find("/chk-2") != std::string::npos);
+    start.restore_path = job->status().last_checkpoint_path;
     job->Cancel();
     job->Wait();
-    CHECK(f.ledger.commits() == commits);
+  }
+  SECTION("the job's own folder") {
+    std::filesystem::remove_all(savepoint_path);
+    const auto job = f.Start(f.Graph(1, kQuickRestarts), start);
+    CHECK(job->Wait() == JobState::kFinished);
+    f.RequireExact();
+  }
+  SECTION("back to the savepoint after a restart that came to nothing") {
+    f.feed->read = 0;
+    {
+      const auto job = f.Start(f.Graph(2, {{"execution.checkpointing.interval", "1 h"}}), start);
+      f.WaitUntil([&] { return f.feed->read > 2500; });
+      job->Cancel();
+      job->Wait();
+    }
+    start.restore_path = savepoint_path;
+    const auto job = f.Start(f.Graph(3, kQuickRestarts), start);
+    CHECK(job->Wait() == JobState::kFinished);
+    CHECK(job->job_id() != start.job_id);
+    f.RequireExact();
+  }
+}
+
+TEST_CASE(
+    "a job that goes back to an older checkpoint leaves no newer one of its past in the way") {
+  Fixture f;
+  f.feed->rows = 20'000;
+  auto options = kQuickRestarts;
+  options["execution.checkpointing.num-retained"] = "3";
+  std::string older, folder;
+  {
+    const auto job = f.Start(f.Graph(2, options));
+    f.WaitUntil([&] { return job->status().completed_checkpoints >= 2; });
+    older = job->status().last_checkpoint_path;
+    f.WaitUntil([&] { return job->status().completed_checkpoints >= 4; });
+    job->Cancel();
+    job->Wait();
+    folder = older.substr(0, older.rfind('/'));
   }
   JobStart start;
-  start.restore_path = own;
-  const auto job = f.Start(f.Graph(1, kQuickRestarts), start);
-  CHECK(job->Wait() == JobState::kFinished);
-  f.RequireExact();
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const int64_t number = CheckpointNumber(entry.path().string());
+    if (number > 0 && (start.restore_path.empty() || number < CheckpointNumber(start.restore_path)))
+      start.restore_path = entry.path().string();
+  }
+  const auto job = f.Start(f.Graph(1, options), start);
+  f.WaitUntil([&] { return job->status().completed_checkpoints >= 1; });
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    CHECK(CheckpointNumber(entry.path().string()) <= job->status().checkpoints.back().id);
+  }
+  f.WaitUntil([&] { return job->status().completed_checkpoints >= 4; });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  int left = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    left += CheckpointNumber(entry.path().string()) > 0;
+  }
+  CHECK(left <= 4);
+  job->Cancel();
+  job->Wait();
 }
 
 TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
