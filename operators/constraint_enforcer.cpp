@@ -117,7 +117,7 @@ Result<VectorPtr> ConstraintEnforcer::FitLengths(const LogicalType& type, const 
   if (!type.children().empty()) {
     auto fitted =
         std::make_shared<runtime::Vector>(values.physical(), values.encoding(), values.length());
-    if (values.values_buffer() != nullptr) fitted->SetValues(values.values_buffer());
+    if (values.values_buffer()) fitted->SetValues(values.values_buffer());
     fitted->SetValidity(values.validity_buffer());
     for (size_t i = 0; i < type.children().size(); ++i) {
       const runtime::Field& field = type.children()[i];
@@ -151,12 +151,12 @@ Result<VectorPtr> ConstraintEnforcer::FitLengths(const LogicalType& type, const 
                           ", however, a string of length " + std::to_string(length) +
                           " is being written into it. You can set job configuration "
                           "'table.exec.sink.type-length-enforcer' to 'TRIM_PAD' to trim and pad "
-                          "values silently: table " + table_name_);
+                          "values silently: table " +
+                          table_name_);
     }
     if (length > limit) {
-      fitted.AppendString(type.is_string()
-                              ? runtime::TakeCodePoints(text, limit)
-                              : text.substr(0, static_cast<size_t>(limit)));
+      fitted.AppendString(type.is_string() ? runtime::TakeCodePoints(text, limit)
+                                           : text.substr(0, static_cast<size_t>(limit)));
     } else {
       padded.assign(text);
       padded.append(static_cast<size_t>(limit - length), type.is_string() ? ' ' : '\0');

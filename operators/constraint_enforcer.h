@@ -10,8 +10,8 @@
 namespace millrace::operators {
 
 // Holds rows to the constraints of the table that they are written into, as Flink's
-// ConstraintEnforcer before a sink: NOT NULL columns, and lengths of CHAR, VARCHAR, BINARY, VARBINARY.
-// Config: {"table": identifier, "configuration": {
+// ConstraintEnforcer before a sink: NOT NULL columns, and lengths of CHAR, VARCHAR, BINARY,
+// VARBINARY. Config: {"table": identifier, "configuration": {
 //   "table.exec.sink.not-null-enforcer": "ERROR" (default) or "DROP",
 //   "table.exec.sink.type-length-enforcer": "IGNORE" (default), "TRIM_PAD" or "ERROR",
 //   "table.exec.sink.nested-constraint-enforcer": "IGNORE" (default), "ROWS" or
