@@ -136,8 +136,7 @@ void UpsertMaterializer::EncodeRow(const Batch& batch, int32_t physical) {
   if (!config_.upsert_key.empty()) encode(key_encoder_, &config_.upsert_key, &key_bytes_);
 }
 
-std::optional<RowKind> UpsertMaterializer::Add(std::string* list,
-                                               std::string_view* emitted) const {
+std::optional<RowKind> UpsertMaterializer::Add(std::string* list, std::string_view* emitted) const {
   *emitted = row_bytes_;
   const bool first = list->empty();
   const std::string element = MakeElement(key_bytes_, row_bytes_);

@@ -15,12 +15,12 @@ namespace millrace::operators {
 //   {"table": identifier, "primaryKey": [0], "inputUpsertKey": [1] or null, "stateTtlMs": 0}
 // Input: hashed on the primary key. Output: the same columns, +I, +U and -D.
 //
-// Holds all rows of a primary key that were added and not taken back, in order. A row that is added is
-// emitted, +I if it is the only one, else +U; with an upsert key it takes the place of the row with the
-// same one. When the last row is taken back the one before it is emitted as +U, or what was taken back
-// as -D if there is none; taking back another one emits nothing, nor does a row that is not there.
-// Rows are the same if their BinaryRowData bytes are. A key's rows are one value of its state, read and
-// written whole, as in Flink.
+// Holds all rows of a primary key that were added and not taken back, in order. A row that is added
+// is emitted, +I if it is the only one, else +U; with an upsert key it takes the place of the row
+// with the same one. When the last row is taken back the one before it is emitted as +U, or what
+// was taken back as -D if there is none; taking back another one emits nothing, nor does a row that
+// is not there. Rows are the same if their BinaryRowData bytes are. A key's rows are one value of
+// its state, read and written whole, as in Flink.
 class UpsertMaterializer : public runtime::Operator {
  public:
   static runtime::Result<std::unique_ptr<runtime::Operator>> Make(const runtime::OperatorSpec& spec,
@@ -52,7 +52,7 @@ class UpsertMaterializer : public runtime::Operator {
   const runtime::KeyEncoder row_encoder_;
   const runtime::KeyEncoder key_encoder_;  // of the upsert key
   runtime::OperatorContext* context_ = nullptr;
-  int32_t next_row_ = 0;  // cursor in the batch
+  int32_t next_row_ = 0;   // cursor in the batch
   std::string key_bytes_;  // of the row in work: its upsert key, empty without
   std::string row_bytes_;
   std::string list_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "connectors/formats/base64.h"
 #include "connectors/formats/scalar_text.h"
+#include "runtime/net/base64.h"
 #include "runtime/types/text/utf8.h"
 #include "runtime/types/text/value_text.h"
 
@@ -96,7 +96,7 @@ class CsvEncoder final : public Encoder {
         break;
       }
       case TypeKind::kBinary:
-      case TypeKind::kVarBinary: AppendBase64(vector.At<StringRef>(row).view(), to); break;
+      case TypeKind::kVarBinary: to->append(runtime::Base64Encode(vector.At<StringRef>(row).view())); break;
       case TypeKind::kChar:
       case TypeKind::kVarChar: {
         const StringRef& text = vector.At<StringRef>(row);

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "connectors/formats/base64.h"
 #include "connectors/formats/json_text.h"
 #include "connectors/formats/scalar_text.h"
+#include "runtime/net/base64.h"
 #include "runtime/types/text/value_text.h"
 
 namespace millrace::connectors {
@@ -79,7 +79,7 @@ class JsonEncoder final : public Encoder {
       case TypeKind::kBinary:
       case TypeKind::kVarBinary:
         to->push_back('"');
-        AppendBase64(vector.At<StringRef>(row).view(), to);
+        to->append(runtime::Base64Encode(vector.At<StringRef>(row).view()));
         to->push_back('"');
         return Status::Ok();
       case TypeKind::kDecimal: {

@@ -3,8 +3,8 @@
 #include <charconv>
 #include <limits>
 
-#include "connectors/formats/base64.h"
 #include "connectors/formats/iso_time_text.h"
+#include "runtime/net/base64.h"
 #include "runtime/types/text/civil_time.h"
 #include "runtime/types/text/decimal.h"
 #include "runtime/types/text/number_text.h"
@@ -162,7 +162,7 @@ const char* AppendFromText(std::string_view text, TimeText time_text, VectorBuil
     case TypeKind::kBinary:
     case TypeKind::kVarBinary: {
       std::string bytes;
-      if (!DecodeBase64(text, &bytes)) return "is not base64";
+      if (!runtime::Base64DecodeLeniently(text, &bytes)) return "is not base64";
       builder->AppendString(bytes);
       return nullptr;
     }

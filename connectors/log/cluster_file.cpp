@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "connectors/log/crc32c.h"
 #include "connectors/log/log_format.h"
+#include "runtime/types/crc32c.h"
 
 namespace millrace::connectors {
 
@@ -20,9 +20,9 @@ constexpr char kAsideEnding[] = ".cluster-new";
 static_assert(sizeof(ClusterHead) == 40);
 
 uint32_t HeadCrc(const ClusterHead& head, const char* directory) {
-  const uint32_t seed = Crc32c(0, &head.generation, sizeof(head.generation));
-  const uint32_t crc = Crc32c(seed, reinterpret_cast<const char*>(&head) + 8, sizeof(head) - 8);
-  return Crc32c(crc, directory, head.directory_bytes);
+  const uint32_t seed = runtime::Crc32c(&head.generation, sizeof(head.generation));
+  const uint32_t crc = runtime::Crc32c(reinterpret_cast<const char*>(&head) + 8, sizeof(head) - 8, seed);
+  return runtime::Crc32c(directory, head.directory_bytes, crc);
 }
 
 // Collects the bytes of a cluster and writes them in large steps of whole pages.

@@ -1,16 +1,16 @@
 #include "connectors/log/log_format.h"
+#include "runtime/types/crc32c.h"
 
 #include <cstdio>
 
-#include "connectors/log/crc32c.h"
 
 namespace millrace::connectors {
 namespace {
 
-uint32_t Seed(uint64_t generation) { return Crc32c(0, &generation, sizeof(generation)); }
+uint32_t Seed(uint64_t generation) { return runtime::Crc32c(&generation, sizeof(generation)); }
 
 uint32_t CrcOf(uint64_t generation, const void* head, size_t length) {
-  return Crc32c(Seed(generation), static_cast<const char*>(head) + 8, length - 8);
+  return runtime::Crc32c(static_cast<const char*>(head) + 8, length - 8, Seed(generation));
 }
 
 }  // namespace

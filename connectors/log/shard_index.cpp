@@ -1,8 +1,8 @@
 #include "connectors/log/shard_index.h"
+#include "runtime/types/crc32c.h"
 
 #include <algorithm>
 
-#include "connectors/log/crc32c.h"
 
 namespace millrace::connectors {
 
@@ -260,7 +260,7 @@ std::string ShardIndex::EncodeState() const {
   }
   ByteWriter framed;
   framed.U32(kFormatVersion);
-  framed.U32(Crc32c(0, writer.bytes().data(), writer.bytes().size()));
+  framed.U32(runtime::Crc32c(writer.bytes().data(), writer.bytes().size()));
   return framed.bytes() + writer.bytes();
 }
 
@@ -272,7 +272,7 @@ Status ShardIndex::DecodeState(std::string_view bytes) {
   if (version != kFormatVersion) {
     return Status::User("format version is not known to this program: " + std::to_string(version));
   }
-  if (!reader.ok() || crc != Crc32c(0, bytes.data() + 8, bytes.size() - 8)) {
+  if (!reader.ok() || crc != runtime::Crc32c(bytes.data() + 8, bytes.size() - 8)) {
     return Status::Internal("checksum is wrong");
   }
   last_transaction_ = reader.U64();

@@ -333,10 +333,13 @@ Status Loader::LoadSink(const Json& node, const std::string& uid) {
     return Status::User("writes " + std::to_string(spec.inputs[0].size()) + " columns into a table of " +
                         std::to_string(table.produced.size()));
   }
-  const Json configuration = node.value("configuration", Json::object());
-  const bool lengths = configuration.value("table.exec.sink.type-length-enforcer",
-                                           std::string("IGNORE")) != "IGNORE";
-  if (operators::ConstraintEnforcer::IsNeeded(spec.inputs[0], table.produced, lengths)) {
+  Json configuration = node.value("configuration", Json::object());
+  // Plans do not keep this one.
+  constexpr char kNested[] = "table.exec.sink.nested-constraint-enforcer";
+  if (const auto nested = settings_.options.find(kNested); nested != settings_.options.end()) {
+    configuration[kNested] = nested->second;
+  }
+  if (operators::ConstraintEnforcer::IsNeeded(spec.inputs[0], table.produced, configuration)) {
     OperatorSpec enforcer = spec;
     enforcer.uid = uid + "-constraints";
     enforcer.kind = "constraint-enforcer";

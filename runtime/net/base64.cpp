@@ -61,6 +61,40 @@ inline bool Decode32(const char* from, char* to) {
 }
 #endif
 
+// The last four characters may stand for one or two bytes; `bits_must_be_0`: those that are left over.
+bool Decode(std::string_view text, bool bits_must_be_0, char* to) {
+  if (text.size() % 4 != 0) return false;
+  if (text.empty()) return true;
+  size_t i = 0;
+#ifdef __AVX2__
+  // Each step writes 32 bytes of which 24 count; what follows must have room for the other 8.
+  for (; i + 48 <= text.size(); i += 32, to += 24) {
+    if (!Decode32(text.data() + i, to)) return false;
+  }
+#endif
+  const auto* in = reinterpret_cast<const unsigned char*>(text.data());
+  for (; i + 4 < text.size(); i += 4, to += 3) {
+    const uint8_t a = kValues[in[i]], b = kValues[in[i + 1]], c = kValues[in[i + 2]],
+                  d = kValues[in[i + 3]];
+    if ((a | b | c | d) & 0x80) return false;
+    to[0] = static_cast<char>(a << 2 | b >> 4);
+    to[1] = static_cast<char>(b << 4 | c >> 2);
+    to[2] = static_cast<char>(c << 6 | d);
+  }
+  const uint8_t a = kValues[in[i]], b = kValues[in[i + 1]];
+  if ((a | b) & 0x80) return false;
+  to[0] = static_cast<char>(a << 2 | b >> 4);
+  if (in[i + 2] == '=') return in[i + 3] == '=' && (!bits_must_be_0 || (b & 15) == 0);
+  const uint8_t c = kValues[in[i + 2]];
+  if (c & 0x80) return false;
+  to[1] = static_cast<char>(b << 4 | c >> 2);
+  if (in[i + 3] == '=') return !bits_must_be_0 || (c & 3) == 0;
+  const uint8_t d = kValues[in[i + 3]];
+  if (d & 0x80) return false;
+  to[2] = static_cast<char>(c << 6 | d);
+  return true;
+}
+
 }  // namespace
 
 size_t Base64DecodedSize(std::string_view text) {
@@ -92,42 +126,16 @@ std::string Base64Encode(std::string_view bytes) {
   return out;
 }
 
-bool Base64Decode(std::string_view text, char* to) {
-  if (text.size() % 4 != 0) return false;
-  if (text.empty()) return true;
-  size_t i = 0;
-#ifdef __AVX2__
-  // Each step writes 32 bytes of which 24 count; what follows must have room for the other 8.
-  for (; i + 48 <= text.size(); i += 32, to += 24) {
-    if (!Decode32(text.data() + i, to)) return false;
-  }
-#endif
-  const auto* in = reinterpret_cast<const unsigned char*>(text.data());
-  for (; i + 4 < text.size(); i += 4, to += 3) {
-    const uint8_t a = kValues[in[i]], b = kValues[in[i + 1]], c = kValues[in[i + 2]],
-                  d = kValues[in[i + 3]];
-    if ((a | b | c | d) & 0x80) return false;
-    to[0] = static_cast<char>(a << 2 | b >> 4);
-    to[1] = static_cast<char>(b << 4 | c >> 2);
-    to[2] = static_cast<char>(c << 6 | d);
-  }
-  const uint8_t a = kValues[in[i]], b = kValues[in[i + 1]];
-  if ((a | b) & 0x80) return false;
-  to[0] = static_cast<char>(a << 2 | b >> 4);
-  if (in[i + 2] == '=') return in[i + 3] == '=' && (b & 15) == 0;
-  const uint8_t c = kValues[in[i + 2]];
-  if (c & 0x80) return false;
-  to[1] = static_cast<char>(b << 4 | c >> 2);
-  if (in[i + 3] == '=') return (c & 3) == 0;
-  const uint8_t d = kValues[in[i + 3]];
-  if (d & 0x80) return false;
-  to[2] = static_cast<char>(c << 6 | d);
-  return true;
-}
+bool Base64Decode(std::string_view text, char* to) { return Decode(text, true, to); }
 
 bool Base64Decode(std::string_view text, std::string* bytes) {
   bytes->resize(Base64DecodedSize(text));
-  return Base64Decode(text, bytes->data());
+  return Decode(text, true, bytes->data());
+}
+
+bool Base64DecodeLeniently(std::string_view text, std::string* bytes) {
+  bytes->resize(Base64DecodedSize(text));
+  return Decode(text, false, bytes->data());
 }
 
 }  // namespace millrace::runtime

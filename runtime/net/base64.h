@@ -22,5 +22,7 @@ std::string Base64Encode(std::string_view bytes);
 // not base64: length no multiple of 4, a foreign character, or bits set that belong to no byte.
 bool Base64Decode(std::string_view text, char* to);
 bool Base64Decode(std::string_view text, std::string* bytes);
+// As Base64Decode, but lets pass set bits that belong to no byte, as Java's decoders do.
+bool Base64DecodeLeniently(std::string_view text, std::string* bytes);
 
 }  // namespace millrace::runtime

@@ -24,11 +24,11 @@
 #include <nlohmann/json.hpp>
 #include <thread>
 
-#include "connectors/log/crc32c.h"
 #include "connectors/log/embedded_log_store.h"
 #include "connectors/log/log_service.h"
 #include "runtime/net/base64.h"
 #include "runtime/net/http_client.h"
+#include "runtime/types/crc32c.h"
 
 using namespace millrace;              // NOLINT: a program, not a header
 using namespace millrace::connectors;  // NOLINT

@@ -196,6 +196,10 @@ class Program:
             is_slow = self.node["restore"] == "INFINITE"
             idle_ms = max(self.options.idle_ms, 12_000 if is_slow else 0)
             command += ["--stop-after-idle-ms", str(idle_ms)]
+        # Plans do not keep this option.
+        nested = (self.node.get("config") or {}).get("table.exec.sink.nested-constraint-enforcer")
+        if nested:
+            command += ["-D", f"table.exec.sink.nested-constraint-enforcer={nested}"]
         command += self.options.extra.split()
         try:
             done = subprocess.run(

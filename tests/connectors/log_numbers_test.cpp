@@ -1,10 +1,10 @@
 #include <catch2/catch.hpp>
 
-#include "connectors/log/crc32c.h"
 #include "connectors/log/hash_key.h"
 #include "connectors/log/log_format.h"
 #include "connectors/log/sealed_token.h"
 #include "connectors/log/sequence_number.h"
+#include "runtime/types/crc32c.h"
 
 namespace millrace::connectors {
 namespace {
@@ -90,8 +90,8 @@ TEST_CASE("Tokens are opaque, of Kinesis's shape, and can't be forged") {
 }
 
 TEST_CASE("The checksum is CRC-32C") {
-  CHECK(Crc32c(0, "123456789", 9) == 0xe3069283);
-  CHECK(Crc32c(Crc32c(0, "1234", 4), "56789", 5) == 0xe3069283);
+  CHECK(runtime::Crc32c("123456789", 9) == 0xe3069283);
+  CHECK(runtime::Crc32c("56789", 5, runtime::Crc32c("1234", 4)) == 0xe3069283);
 }
 
 TEST_CASE("Notes of transactions and names of files read back") {
