@@ -117,8 +117,7 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
 
   PlanSettings plan_settings;
   plan_settings.parallelism = settings.parallelism;
-  auto max = settings.options.find("pipeline.max-parallelism");
-  if (max != settings.options.end()) plan_settings.max_parallelism = std::stoi(max->second);
+  if (options->max_parallelism > 0) plan_settings.max_parallelism = options->max_parallelism;
   plan_settings.name = settings.name;
   plan_settings.options = settings.options;
   Result<runtime::JobGraph> graph = LoadPlan(plan_json, (*local)->registry(), plan_settings);
@@ -170,12 +169,18 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
   std::atomic<bool> savepoint_done{false};
   std::string savepoint_path;
   runtime::Status savepoint_status;
+  size_t failures_told = 0;
   Moved last_moved{-1, -1};
   auto last_change = std::chrono::steady_clock::now();
   while (!master->WaitFor(settings.idle_ms > 0 ? 5 : 100)) {
     const JobStatus status = master->status();
     progress.Show(*master, status);
     events.Look(status);
+    if (status.state == JobState::kRestarting && status.failures.size() > failures_told) {
+      failures_told = status.failures.size();
+      progress.Clear();
+      std::fprintf(stderr, "restarting after a failure: %s\n", status.failures.back().c_str());
+    }
     if (signals.load() > 0 && !stopping) {
       stopping = true;
       progress.Clear();

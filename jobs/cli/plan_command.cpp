@@ -64,12 +64,30 @@ Json GraphJson(const runtime::JobGraph& graph) {
 }
 
 // Flink's types in their serializable form; those that can be read are what SQL can use.
-constexpr const char* kTypes[] = {
-    "BOOLEAN", "TINYINT", "SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL(38, 18)",
-    "CHAR(10)", "VARCHAR(10)", "BINARY(10)", "VARBINARY(10)", "DATE", "TIME(3)", "TIMESTAMP(9)",
-    "TIMESTAMP(9) WITH LOCAL TIME ZONE", "TIMESTAMP(9) WITH TIME ZONE", "INTERVAL YEAR TO MONTH",
-    "INTERVAL DAY TO SECOND(3)", "ARRAY<INT>", "MAP<INT, INT>", "MULTISET<INT>", "ROW<`a` INT>",
-    "VARIANT"};
+constexpr const char* kTypes[] = {"BOOLEAN",
+                                  "TINYINT",
+                                  "SMALLINT",
+                                  "INT",
+                                  "BIGINT",
+                                  "FLOAT",
+                                  "DOUBLE",
+                                  "DECIMAL(38, 18)",
+                                  "CHAR(10)",
+                                  "VARCHAR(10)",
+                                  "BINARY(10)",
+                                  "VARBINARY(10)",
+                                  "DATE",
+                                  "TIME(3)",
+                                  "TIMESTAMP(9)",
+                                  "TIMESTAMP(9) WITH LOCAL TIME ZONE",
+                                  "TIMESTAMP(9) WITH TIME ZONE",
+                                  "INTERVAL YEAR TO MONTH",
+                                  "INTERVAL DAY TO SECOND(3)",
+                                  "ARRAY<INT>",
+                                  "MAP<INT, INT>",
+                                  "MULTISET<INT>",
+                                  "ROW<`a` INT>",
+                                  "VARIANT"};
 
 // "DECIMAL" of DECIMAL(38, 18), "TIMESTAMP WITH TIME ZONE" of TIMESTAMP(9) WITH TIME ZONE.
 std::string WithoutParameters(std::string_view type) {
@@ -83,9 +101,8 @@ std::string WithoutParameters(std::string_view type) {
 Json SupportedJson(const runtime::Registry& registry) {
   Json functions = Json::array();
   for (const operators::KnownFunction& function : operators::KnownFunctions()) {
-    functions.push_back({{"group", function.group},
-                         {"name", function.name},
-                         {"signature", function.signature}});
+    functions.push_back(
+        {{"group", function.group}, {"name", function.name}, {"signature", function.signature}});
   }
   Json types = Json::array();
   for (const char* type : kTypes) {
@@ -153,12 +170,21 @@ int Run(const Arguments& arguments) {
     auto planner = PlannerProcess::Start(*registry);
     if (!planner.ok()) return Complain(planner.status().message(), kExitUsage);
     auto answer = (*planner)->Compile(content, "", settings.options);
-    if (!answer.ok()) return Complain(arguments.file + ": " + answer.status().message(), kExitUsage);
+    if (!answer.ok())
+      return Complain(arguments.file + ": " + answer.status().message(), kExitUsage);
     jobs = std::move(answer->jobs);
   }
   for (const PlannedJob& job : jobs) {
     if (arguments.compiled) {
       std::printf("%s\n", Json::parse(job.plan_json).dump(1).c_str());
+      if (!job.options.empty()) {
+        std::fprintf(stderr,
+                     "note: a compiled plan does not hold what the script SETs; run it with");
+        for (const auto& [key, value] : job.options) {
+          std::fprintf(stderr, " -D '%s=%s'", key.c_str(), value.c_str());
+        }
+        std::fprintf(stderr, "\n");
+      }
       continue;
     }
     settings.name = job.name;
@@ -183,7 +209,8 @@ void AddPlanCommand(CLI::App& app, RunAction* run) {
   command->add_option("-D", arguments->settings, "Set an option: -D key=value");
   command->add_flag("--json", arguments->json, "The job graph as JSON");
   command->add_flag("--compiled", arguments->compiled, "The compiled plan of the SQL instead");
-  command->add_flag("--supported", arguments->supported, "What SQL can use: plan nodes, functions, types, connectors, formats");
+  command->add_flag("--supported", arguments->supported,
+                    "What SQL can use: plan nodes, functions, types, connectors, formats");
   command->footer("Example:\n  millrace plan job.sql -p 2\n");
   command->callback([arguments, run] { *run = [arguments] { return Run(*arguments); }; });
 }
@@ -205,10 +232,10 @@ void AddOptionsCommand(CLI::App& app, RunAction* run) {
         std::printf("%s\n", title.c_str());
         for (const runtime::OptionSpec& spec : table) {
           if (*spec.name == '\0') continue;
-          std::printf("  %-44s %s%s%s\n      %s\n", spec.name,
-                      spec.required ? "required" : "default ",
-                      spec.required ? "" : (spec.default_value == nullptr ? "(none)" : spec.default_value),
-                      spec.secret ? ", secret" : "", spec.words);
+          std::printf(
+              "  %-44s %s%s%s\n      %s\n", spec.name, spec.required ? "required" : "default ",
+              spec.required ? "" : (spec.default_value == nullptr ? "(none)" : spec.default_value),
+              spec.secret ? ", secret" : "", spec.words);
         }
       };
       bool found = name->empty();

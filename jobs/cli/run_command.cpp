@@ -69,10 +69,11 @@ int Run(const Arguments& arguments) {
     }
   }
   if (jobs.size() > 1) {
-    return Complain(arguments.file + " holds " + std::to_string(jobs.size()) +
-                        " jobs; to run them as one put them between EXECUTE STATEMENT SET BEGIN and "
-                        "END",
-                    kExitUsage);
+    return Complain(
+        arguments.file + " holds " + std::to_string(jobs.size()) +
+            " jobs; to run them as one put them between EXECUTE STATEMENT SET BEGIN and "
+            "END",
+        kExitUsage);
   }
   if (arguments.detached && !Detach()) return Complain("can't start a process", kExitFailed);
   for (PlannedJob& job : jobs) {
@@ -94,7 +95,7 @@ int Run(const Arguments& arguments) {
     }
     if (one.parallelism < 1) return Complain("-p must be at least 1", kExitUsage);
     auto named = one.options.find("pipeline.name");
-    one.name = !arguments.name.empty()       ? arguments.name
+    one.name = !arguments.name.empty()      ? arguments.name
                : named != one.options.end() ? named->second
                                             : job.name;
     one.restore_path = arguments.savepoint;
@@ -119,10 +120,12 @@ void AddRunCommand(CLI::App& app, RunAction* run) {
   CLI::App* command = app.add_subcommand("run", "Run a job: a SQL script or a compiled plan");
   command->add_option("file", arguments->file, "script.sql, or plan.json (Flink's COMPILE PLAN)")
       ->required();
-  command->add_option("-p,--parallelism", arguments->parallelism, "Subtasks of each vertex (1)");
-  command->add_option("-s,--from-savepoint", arguments->savepoint,
-                      "Resume from this checkpoint or savepoint, or from the newest checkpoint in a "
-                      "job's folder");
+  command->add_option("-p,--parallelism", arguments->parallelism, "Subtasks of each vertex (1)")
+      ->check(CLI::Range(1, 32768));
+  command->add_option(
+      "-s,--from-savepoint", arguments->savepoint,
+      "Resume from this checkpoint or savepoint, or from the newest checkpoint in a "
+      "job's folder");
   command->add_flag("-d,--detached", arguments->detached,
                     "Run in the background and print the process id");
   command->add_flag("-n,--allow-non-restored-state", arguments->allow_non_restored,
@@ -132,13 +135,17 @@ void AddRunCommand(CLI::App& app, RunAction* run) {
                       "Same as -D execution.checkpointing.dir=...");
   command->add_option("--checkpoint-interval", arguments->checkpoint_interval,
                       "Same as -D execution.checkpointing.interval=..., such as '1 s'");
-  command->add_option("--batch-size", arguments->batch_size, "Most rows of a batch (1024)");
+  command->add_option("--batch-size", arguments->batch_size, "Most rows of a batch (1024)")
+      ->check(CLI::Range(1, 1 << 20));
   command->add_option("--name", arguments->name, "Name of the job");
-  command->add_option("--rest-port", arguments->rest_port,
-                      "Port of the REST API on the loopback address; 0: any free one, -1: none");
+  command
+      ->add_option("--rest-port", arguments->rest_port,
+                   "Port of the REST API on the loopback address; 0: any free one, -1: none")
+      ->check(CLI::Range(-1, 65535));
   command->add_flag("-q,--quiet", arguments->quiet, "No progress");
-  command->add_flag("--json", arguments->json,
-                    "Events for programs, one JSON object a line: job, state, checkpoint, restart, end");
+  command->add_flag(
+      "--json", arguments->json,
+      "Events for programs, one JSON object a line: job, state, checkpoint, restart, end");
   command->add_option("--stop-with-savepoint", arguments->stop_with_savepoint,
                       "When nothing has moved for a while, stop with a savepoint into this folder");
   command->add_option("--stop-after-idle-ms", arguments->idle_ms, "That while, in milliseconds");

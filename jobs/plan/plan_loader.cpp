@@ -406,7 +406,7 @@ Status Loader::LoadOperator(const Json& node, const std::string& uid, const std:
   config["stateTtlMs"] = ttl_ms;
   config["miniBatch"] = {
       {"enabled", configuration.value("table.exec.mini-batch.enabled", "false") == "true"},
-      {"size", std::stoll(configuration.value("table.exec.mini-batch.size", "-1"))}};
+      {"size", std::strtoll(configuration.value("table.exec.mini-batch.size", "-1").c_str(), nullptr, 10)}};
   if (kind == "watermark-assigner") {
     ASSIGN_OR_RETURN(const int64_t idle_ms,
                      runtime::ParseDurationMs(

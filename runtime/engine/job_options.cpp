@@ -122,6 +122,12 @@ Result<JobOptions> ReadJobOptions(const std::map<std::string, std::string>& give
     job.failure_interval_ms =
         options.DurationMs("restart-strategy.failure-rate.failure-rate-interval");
   }
+  const int64_t max_parallelism = options.Int("pipeline.max-parallelism");
+  if (max_parallelism != -1 && (max_parallelism < 1 || max_parallelism > 32768)) {
+    return Status::User("job options: 'pipeline.max-parallelism' must be 1 to 32768, not " +
+                        std::to_string(max_parallelism));
+  }
+  job.max_parallelism = static_cast<int>(max_parallelism);
   job.channel_bytes = options.MemoryBytes("millrace.channel.size");
   if (options.Has("taskmanager.memory.process.size")) {
     job.memory_bytes = options.MemoryBytes("taskmanager.memory.process.size");

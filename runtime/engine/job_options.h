@@ -29,6 +29,7 @@ struct JobOptions {
   double restart_multiplier = 1.5;
   int64_t restart_reset_ms = 3'600'000;
   int64_t failure_interval_ms = 60'000;
+  int max_parallelism = -1;  // -1: not given
   size_t channel_bytes = 1 << 20;
   uint64_t memory_bytes = 0;
 };
