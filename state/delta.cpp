@@ -34,6 +34,19 @@ uint32_t RecordShape::RecordBytes(BlockKind kind, const char* at, uint64_t left)
   return bytes > left ? 0 : static_cast<uint32_t>(bytes);
 }
 
+void RecordShape::KeyOfRecord(bool is_row, const char* at, std::string* to) const {
+  const uint32_t before = sliced ? 8 : 0;
+  to->assign(at, before + key_bytes);
+  const char* text = at + before + (is_row ? row_bytes : key_bytes);
+  for (const uint32_t offset : key_string_offsets) {  // the key's strings stand before the value's
+    uint32_t size;
+    std::memcpy(&size, at + before + offset, 4);
+    if (size <= runtime::StringRef::kInlineBytes) continue;
+    to->append(text, size);
+    text += size;
+  }
+}
+
 void DeltaPart::CountBytes() {
   bytes = 0;
   for (const TablePart& table : tables) bytes += table.rows.size_bytes();

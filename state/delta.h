@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/api/file_system.h"
 #include "runtime/api/state.h"
 #include "runtime/types/memory_pool.h"
 
@@ -61,6 +62,13 @@ class TableDelta {
     return AppendRun(kind, mixed, key_group, bytes);
   }
 
+  // A key of which a row may have been appended before is erased by what is appended next (kErase, kEraseNull
+  // or kDropSlices): the file must not hold that row.
+  void NoteLateErase() { has_late_erases_ = true; }
+  bool has_late_erases() const { return has_late_erases_; }
+
+  // Forgets the records and gives their memory back.
+  void Clear() { *this = TableDelta(*pool_); }
   bool empty() const { return runs_.empty(); }
   uint64_t size_bytes() const { return size_bytes_; }
   const std::vector<Run>& runs() const { return runs_; }
@@ -84,6 +92,7 @@ class TableDelta {
   char* next_ = nullptr;
   uint32_t left_bytes_ = 0;
   uint64_t size_bytes_ = 0;
+  bool has_late_erases_ = false;
 };
 
 // Says how the records of a table are laid out, for whoever reads them without the table.
@@ -96,6 +105,8 @@ struct RecordShape {
 
   // Bytes of the record of this kind at `at`; 0 if `left` is too short for it.
   uint32_t RecordBytes(BlockKind kind, const char* at, uint64_t left) const;
+  // Writes slice and key of a row or tombstone, the same bytes for the same.
+  void KeyOfRecord(bool is_row, const char* at, std::string* to) const;
 };
 
 // Names a state and its types, as a file keeps them.
@@ -111,13 +122,22 @@ struct TablePart {
   TableDelta rows;
 };
 
-// What one frozen checkpoint of a subtask copied. Shared by the delta that carries it and the
-// subtask, which gives it to the next delta too if no file holds it then.
+// A file of this process only, removed with it.
+struct SpillFile {
+  runtime::FileSystem* files;
+  std::string path;
+  ~SpillFile() { (void)files->Remove(path).ok(); }
+};
+
+// What one frozen checkpoint of a subtask copied, or a piece of it. Shared by the delta that carries it and
+// the subtask, which gives it to the next delta too if no file holds it then.
 struct DeltaPart {
-  bool full = false;
+  bool full = false;              // its first piece holds the rest of the state, too
   std::mutex mutex;               // held by whoever writes it
   std::vector<TablePart> tables;  // emptied once written
+  std::unique_ptr<SpillFile> spill;  // holds what rows held, a state file
   std::atomic<bool> written{false};
+  std::atomic<bool> spilling{false};  // or spilled
   uint64_t bytes = 0;             // of tables, set before the part leaves its subtask
 
   uint64_t size_bytes() const { return bytes; }
@@ -130,6 +150,7 @@ class SubtaskDelta final : public runtime::StateDelta {
   uint64_t size_bytes() const override;
 
   runtime::KeyGroupRange key_groups;
+  int max_parallelism = 0;
   uint64_t sequence = 0;  // rises with each delta of the subtask
   std::vector<std::shared_ptr<DeltaPart>> parts;
   std::shared_ptr<FileChain> chain;

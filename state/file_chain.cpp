@@ -95,6 +95,37 @@ bool FileChain::WantsBase() const {
          (files > kManyFiles && delta_bytes_ * 4 > base_bytes_) || files > kMostFiles;
 }
 
+bool FileChain::RequiresBase() const {
+  const std::lock_guard lock(mutex_);
+  return base_required_ || segments_.empty();
+}
+
+std::vector<ChainSegment> FileChain::segments() const {
+  const std::lock_guard lock(mutex_);
+  return segments_;
+}
+
+bool FileChain::ReplaceMerged(const std::vector<ChainSegment>& merged, ChainFile base) {
+  const std::lock_guard lock(mutex_);
+  if (base_required_ || merged.empty() || merged.size() != segments_.size()) return false;
+  std::vector<ChainFile> files = {std::move(base)};
+  for (size_t s = 0; s < merged.size(); ++s) {
+    const std::vector<ChainFile>& before = merged[s].files;
+    const std::vector<ChainFile>& now = segments_[s].files;
+    if (now.size() < before.size()) return false;
+    for (size_t i = 0; i < before.size(); ++i) {
+      if (before[i].path != now[i].path) return false;
+    }
+    // What came since came to all segments alike.
+    if (s == 0) files.insert(files.end(), now.begin() + static_cast<std::ptrdiff_t>(before.size()), now.end());
+  }
+  base_bytes_ = files[0].bytes;
+  delta_bytes_ = 0;
+  for (size_t i = 1; i < files.size(); ++i) delta_bytes_ += files[i].bytes;
+  segments_ = {{key_groups_, std::move(files)}};
+  return true;
+}
+
 void FileChain::RequireBase() {
   const std::lock_guard lock(mutex_);
   base_required_ = true;

@@ -41,7 +41,15 @@ class FileChain {
   // The next checkpoint should be full: nothing to build on, deltas outgrew the base, or too many
   // files.
   bool WantsBase() const;
+  // Deltas must not be added before a base: a savepoint's files, or ones of another layout, are no part
+  // of a chain.
+  bool RequiresBase() const;
   void RequireBase();
+  runtime::KeyGroupRange key_groups() const { return key_groups_; }
+  std::vector<ChainSegment> segments() const;
+  // Puts one file in the place of those of `merged`, which were segments() before. False: the chain has begun
+  // anew since.
+  bool ReplaceMerged(const std::vector<ChainSegment>& merged, ChainFile base);
   std::vector<std::string> Paths() const;
 
  private:

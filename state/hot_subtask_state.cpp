@@ -1,19 +1,26 @@
 #include "state/hot_subtask_state.h"
 
 #include <algorithm>
-#include <map>
 
 #include "runtime/types/check.h"
 #include "state/savepoint_row.h"
-#include "state/state_file.h"
 #include "state/state_identity.h"
+#include "state/state_loader.h"
 
 namespace millrace::state {
 
 using runtime::Status;
 
-HotSubtaskState::HotSubtaskState(runtime::SubtaskStateOptions options, const runtime::Clock& clock)
-    : options_(std::move(options)), pool_(options_.pool), slots_(*pool_) {
+namespace {
+constexpr int64_t kMostEvicted = 4096;  // a call of Housekeep: about 0.3 ms
+}
+
+HotSubtaskState::HotSubtaskState(runtime::SubtaskStateOptions options, const runtime::Clock& clock,
+                                 ColdParts cold)
+    : options_(std::move(options)),
+      pool_(options_.pool),
+      cold_parts_(std::move(cold)),
+      slots_(*pool_, cold_parts_.budget != nullptr && cold_parts_.budget->sparing()) {
   CHECK_THAT_HOLDS(pool_ != nullptr);
   surroundings_.key_groups = options_.key_groups;
   surroundings_.max_parallelism = options_.max_parallelism;
@@ -22,9 +29,17 @@ HotSubtaskState::HotSubtaskState(runtime::SubtaskStateOptions options, const run
   surroundings_.clock = &clock;
   surroundings_.now_ms = clock.NowMs();
   chain_ = std::make_shared<FileChain>(options_.key_groups, std::vector<ChainSegment>());
+  if (cold_parts_.budget == nullptr) return;
+  surroundings_.sparing = cold_parts_.budget->sparing();
+  cold_parts_.budget->Join();
+  cold_ = std::make_unique<ColdTier>(ColdTier::Options{
+      cold_parts_.budget, cold_parts_.make_family, options_.run_io, options_.waker});
+  surroundings_.cold = cold_.get();
 }
 
-HotSubtaskState::~HotSubtaskState() = default;
+HotSubtaskState::~HotSubtaskState() {
+  if (cold_ != nullptr) cold_parts_.budget->Leave(noted_hot_bytes_);
+}
 
 HotTable* HotSubtaskState::Find(const std::string& operator_uid, const std::string& name) const {
   for (const auto& table : tables_) {
@@ -44,17 +59,21 @@ Status HotSubtaskState::Load(runtime::FileSystem& files) {
   for (const runtime::StateHandle& handle : options_.restore) {
     ASSIGN_OR_RETURN(HandleContents contents, HandleContents::Decode(handle));
     from_savepoint |= contents.savepoint;
-    std::vector<ChainSegment> mine;
     for (ChainSegment& segment : contents.segments) {
       segment.key_groups.first = std::max(segment.key_groups.first, options_.key_groups.first);
       segment.key_groups.last = std::min(segment.key_groups.last, options_.key_groups.last);
       if (segment.key_groups.first > segment.key_groups.last) continue;
-      mine.push_back(std::move(segment));
+      segments.push_back(std::move(segment));
     }
-    contents.segments = std::move(mine);
-    RETURN_IF_ERROR(LoadHandle(files, contents));
-    for (ChainSegment& segment : contents.segments) segments.push_back(std::move(segment));
   }
+  ASSIGN_OR_RETURN(const auto loader, StateLoader::Open(files, segments, options_.key_groups));
+  RETURN_IF_ERROR(loader->MakeTables(this));
+  BeginLoading();
+  for (int group = options_.key_groups.first; group <= options_.key_groups.last; ++group) {
+    RETURN_IF_ERROR(loader->LoadKeyGroup(group, this, *pool_));
+    KeyGroupLoaded(from_savepoint);
+  }
+  EndLoading();
   // Key groups that no handle covers would be missing from the next handle.
   int64_t covered = 0;
   for (const ChainSegment& segment : segments) {
@@ -83,56 +102,6 @@ runtime::Result<HotTable*> HotSubtaskState::TableFor(const StateIdentity& stored
                             runtime::Retry::kNo);
   }
   return table;
-}
-
-Status HotSubtaskState::LoadHandle(runtime::FileSystem& files, const HandleContents& contents) {
-  std::map<std::string, std::unique_ptr<StateFileReader>> readers;
-  std::string payload;
-  for (const ChainSegment& segment : contents.segments) {
-    for (const ChainFile& file : segment.files) {
-      auto& reader = readers[file.path];
-      if (reader == nullptr) {
-        ASSIGN_OR_RETURN(reader, StateFileReader::Open(files, file.path));
-      }
-      std::vector<HotTable*> tables(reader->states().size());
-      for (size_t i = 0; i < tables.size(); ++i) {
-        ASSIGN_OR_RETURN(tables[i], TableFor(*reader->states()[i], file.path));
-      }
-      for (size_t i = 0; i < reader->entries().size(); ++i) {
-        const BlockEntry& entry = reader->entries()[i];
-        const bool drops = entry.kind == BlockKind::kDropSlices;
-        if (!drops && !segment.key_groups.Contains(entry.key_group)) continue;
-        RETURN_IF_ERROR(reader->ReadBlock(i, &payload));
-        HotTable& table = *tables[entry.state];
-        if (entry.kind == BlockKind::kCanonical) {
-          if (!LoadCanonicalBlock(&table, payload, entry.records, *pool_)) {
-            return Status::External("savepoint block is malformed: " + file.path);
-          }
-          continue;
-        }
-        const char* at = payload.data();
-        const char* end = at + payload.size();
-        for (uint32_t record = 0; record < entry.records; ++record) {
-          const uint32_t bytes = table.record_shape()->RecordBytes(
-              entry.kind, at, static_cast<uint64_t>(end - at));
-          if (bytes == 0) return Status::External("state block is malformed: " + file.path);
-          if (drops) {
-            int64_t slice;
-            uint16_t first, last;
-            __builtin_memcpy(&slice, at, 8);
-            __builtin_memcpy(&first, at + 8, 2);
-            __builtin_memcpy(&last, at + 10, 2);
-            table.LoadDrop(slice, {std::max<int>(first, segment.key_groups.first),
-                                   std::min<int>(last, segment.key_groups.last)});
-          } else {
-            table.Load(entry.kind, entry.key_group, at);
-          }
-          at += bytes;
-        }
-      }
-    }
-  }
-  return Status::Ok();
 }
 
 runtime::Result<runtime::KeyedTable*> HotSubtaskState::Open(const std::string& operator_uid,
@@ -174,8 +143,10 @@ void HotSubtaskState::Convert(std::unique_ptr<HotTable>* table,
                               std::shared_ptr<const StateIdentity> to) {
   auto converted = std::make_unique<HotTable>(to, surroundings_);
   CopyTable(table->get(), converted.get(), *pool_);
+  converted->MarkLoaded();
   *table = std::move(converted);
   chain_->RequireBase();  // the files hold the old layout
+  if (cold_ != nullptr) Evict(INT64_MAX);
 }
 
 std::vector<std::string> HotSubtaskState::UnclaimedStates() const {
@@ -190,8 +161,18 @@ std::vector<std::string> HotSubtaskState::UnclaimedStates() const {
 
 // ---- Running ----
 
+void HotSubtaskState::SetTime(int64_t now_ms) {
+  surroundings_.now_ms = now_ms;
+  if (cold_ != nullptr) cold_->SetTime(now_ms);
+}
+
 void HotSubtaskState::Housekeep() {
   if (tables_.empty()) return;
+  if (cold_ != nullptr) {
+    EndBlocking();
+    Evict(kMostEvicted);
+    SpillComing();
+  }
   // One table a call: each piece is bounded, and so is the call.
   next_house_ = next_house_ + 1 < tables_.size() ? next_house_ + 1 : 0;
   tables_[next_house_]->KeepHouse();
@@ -213,14 +194,23 @@ void HotSubtaskState::NoteSlice(int64_t began_nanos) {
 void HotSubtaskState::Freeze(int64_t checkpoint_id, bool full) {
   CHECK_THAT_HOLDS(frozen_ == nullptr);
   const int64_t began = surroundings_.clock->MonotonicNanos();
+  EndBlocking();
   std::erase_if(unwritten_, [](const auto& part) { return part->written.load(); });
-  uint64_t unwritten_bytes = 0;
-  for (const auto& part : unwritten_) unwritten_bytes += part->size_bytes();
-  // Failed checkpoints pile up: once they outweigh the state, all of it is the smaller delta.
-  full = full || chain_->WantsBase() ||
-         static_cast<int64_t>(unwritten_bytes) > std::max<int64_t>(used_bytes(), 1 << 20);
-  for (const auto& part : unwritten_) full = full || part->full;
-  if (full) unwritten_.clear();
+  if (evicted_rows() > 0) {
+    // Not all of it is in memory: a base is made of files, by Write or Compact. What failed checkpoints
+    // left waits on disk.
+    full = false;
+    for (const auto& part : unwritten_) Spill(part);
+  } else {
+    uint64_t unwritten_bytes = 0;
+    for (const auto& part : unwritten_) unwritten_bytes += part->size_bytes();
+    // Failed checkpoints pile up: once they outweigh the state, all of it is the smaller delta.
+    full = full || chain_->WantsBase() ||
+           static_cast<int64_t>(unwritten_bytes) > std::max<int64_t>(used_bytes(), 1 << 20);
+    for (const auto& part : unwritten_) full = full || part->full;
+  }
+  for (auto& piece : coming_pieces_) unwritten_.push_back(std::move(piece));
+  coming_pieces_.clear();
   frozen_ = std::make_shared<DeltaPart>();
   frozen_id_ = checkpoint_id;
   frozen_->full = full;
@@ -236,6 +226,7 @@ bool HotSubtaskState::CopySome(int64_t budget_nanos) {
   while (next_copied_ < tables_.size() && tables_[next_copied_]->CopySome(deadline)) {
     ++next_copied_;
   }
+  if (cold_ != nullptr) SpillCopied();
   NoteSlice(began);
   return next_copied_ == tables_.size();
 }
@@ -246,9 +237,13 @@ std::unique_ptr<runtime::StateDelta> HotSubtaskState::TakeDelta() {
     frozen_->tables.push_back({table->identity(), table->record_shape(), table->TakeDelta()});
   }
   frozen_->CountBytes();
+  if (frozen_->full) unwritten_.clear();  // it holds all of them
+  for (auto& piece : frozen_pieces_) unwritten_.push_back(std::move(piece));
+  frozen_pieces_.clear();
   unwritten_.push_back(std::move(frozen_));
   auto delta = std::make_unique<SubtaskDelta>();
   delta->key_groups = options_.key_groups;
+  delta->max_parallelism = options_.max_parallelism;
   delta->sequence = ++last_sequence_;
   delta->parts = unwritten_;
   delta->chain = chain_;
@@ -259,18 +254,18 @@ void HotSubtaskState::CheckpointEnded(int64_t id, std::unique_ptr<runtime::State
   // A delta that was taken stands in unwritten_ until a file holds it, so `lost` needs no work: the
   // next delta carries its parts too.
   if (frozen_ == nullptr || frozen_id_ != id) return;  // a later one may be frozen by now
-  const bool full = frozen_->full;
   for (const auto& table : tables_) {
     table->Thaw();
     frozen_->tables.push_back({table->identity(), table->record_shape(), table->TakeDelta()});
   }
-  if (full) {
-    // Half a base is none: the next checkpoint is one again.
-    chain_->RequireBase();
-    frozen_ = nullptr;
-    return;
-  }
   frozen_->CountBytes();
+  // Half a base is a delta: what it copied, and the rest counts as changed again.
+  for (auto& piece : frozen_pieces_) {
+    piece->full = false;
+    unwritten_.push_back(std::move(piece));
+  }
+  frozen_pieces_.clear();
+  frozen_->full = false;
   unwritten_.push_back(std::move(frozen_));
 }
 

@@ -43,8 +43,8 @@ HotTable::HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundi
       written_at_offset_(key_.size_bytes() + LinkBytesOf(identity_->spec)),
       value_offset_(written_at_offset_ + (expires() ? 8 : 0)),
       row_bytes_(std::max(RowBytesOf(identity_->spec), 8u)),
-      pages_(row_bytes_, sliced(), *surroundings.pool),
-      arena_(*surroundings.pool),
+      pages_(row_bytes_, sliced(), surroundings.sparing, *surroundings.pool),
+      arena_(*surroundings.pool, surroundings.sparing),
       coming_(*surroundings.pool),
       copied_(*surroundings.pool),
       step_(std::make_unique<Step>()) {
@@ -73,6 +73,9 @@ HotTable::HotTable(std::shared_ptr<const StateIdentity> identity, TableSurroundi
   }
   directory_.resize(owners);
   owners_.resize(owners);
+  if (surroundings.cold != nullptr && order_ == nullptr) {
+    cold_table_ = surroundings.cold->AddTable(sliced(), identity_->spec.ttl_ms);
+  }
 }
 
 HotTable::~HotTable() {
@@ -90,6 +93,7 @@ uint32_t HotTable::AllocateRow(uint32_t owner_number) {
     if (owner.next_id == owner.end_id) {
       const uint32_t page = pages_.TakePage(owner_number);
       owner.pages.push_back(page);
+      ++owned_pages_;
       owner.next_id = std::max(pages_.FirstOf(page), 1u);
       owner.end_id = pages_.FirstOf(page) + pages_.page_rows();
     }
@@ -150,7 +154,7 @@ void HotTable::Renew(uint8_t* row) {
 void HotTable::Touch(uint32_t id, uint8_t* row) {
   if (sweep_.running && RowPages::Test(pages_.frozen(), id)) {
     const uint32_t owner = pages_.OwnerOf(pages_.PageOf(id));
-    CopyRow(id, KeyGroupOf(row), owners_[owner].slice, true);
+    CopyRow(id, KeyGroupOf(row), owners_[owner].slice, true, &copied_);
     RowPages::Clear(pages_.frozen(), id);
   }
   RowPages::Set(pages_.changed(), id);
@@ -164,18 +168,37 @@ void HotTable::EraseRow(uint32_t id, bool tombstone) {
   const bool is_null = IsNullKey(id);
   const uint16_t key_group = KeyGroupOf(row);
   if (sweep_.running && RowPages::Test(pages_.frozen(), id)) {
-    CopyRow(id, key_group, owner.slice, true);
+    CopyRow(id, key_group, owner.slice, true, &copied_);
     RowPages::Clear(pages_.frozen(), id);
   }
   if (tombstone && RowPages::Test(pages_.stored(), id)) {
     AppendKey(is_null ? BlockKind::kEraseNull : BlockKind::kErase, id, key_group, owner.slice);
   }
+  if (tiered_ && RowPages::Test(pages_.cold(), id)) {
+    // It may have been evicted, and so copied, since the last checkpoint.
+    coming_.NoteLateErase();
+    const uint64_t hash = key_.HashOf(image);
+    surroundings_.cold->PutTombstone(hash, ColdKeyOf(owner_number, key_group, is_null, image));
+  }
   if (order_ != nullptr) order_->Erase(owner_number, id);
+  ForgetRow(owner_number, id, is_null);
+}
+
+// Takes a row out of memory.
+void HotTable::ForgetRow(uint32_t owner_number, uint32_t id, bool is_null) {
+  Owner& owner = owners_[owner_number];
+  uint8_t* row = pages_.RowAt(id);
+  const auto* image = reinterpret_cast<const char*>(row);
   directory_[owner_number].Erase(is_null ? KeyImage::kNullTag : key_.TagOf(image), id);
   FreeStrings(row, true);
   RowPages::Clear(pages_.live(), id);
   RowPages::Clear(pages_.changed(), id);
   RowPages::Clear(pages_.stored(), id);
+  if (tiered_) {
+    RowPages::Clear(pages_.used(), id);
+    RowPages::Clear(pages_.cold(), id);
+    RowPages::Clear(pages_.saved(), id);
+  }
   if (is_null) null_rows_.erase(id);
   std::memcpy(row, &owner.free_head, 4);
   owner.free_head = id;
@@ -195,8 +218,10 @@ void HotTable::MarkChanged(std::span<uint8_t* const> rows) {
   for (uint8_t* value : rows) {
     if (value == nullptr) continue;
     uint8_t* row = RowOf(value);
+    const uint32_t id = pages_.IdOf(row);
+    Touch(id, row);
     if (expires()) *WrittenAt(row) = surroundings_.now_ms;
-    Touch(pages_.IdOf(row), row);
+    if (tiered_) RowPages::Clear(pages_.saved(), id);
   }
 }
 
@@ -239,6 +264,11 @@ runtime::Result<runtime::Readiness> HotTable::Scan(runtime::ScanCursor* cursor, 
     first = found->second;
     end = first + 1;
   }
+  if (evicted_ > 0) {
+    ASSIGN_OR_RETURN(const runtime::Readiness ready, BringInAll(static_cast<uint32_t>(first)));
+    if (ready == runtime::Readiness::kPending) return ready;
+  }
+  scan_ = nullptr;  // of pieces that turned out not to be needed
   if (cursor->key_group < 0) cursor->key_group = 0;
   size_t owner = first + static_cast<size_t>(cursor->key_group);
   const auto most = static_cast<int32_t>(rows.size());
@@ -288,6 +318,7 @@ uint32_t HotTable::OwnerForSlice(int64_t slice, bool make) {
   }
   owners_[owner].slice = slice;
   owners_[owner].stored = false;
+  owners_[owner].incarnation = ++last_incarnation_;
   if (slice_entries_hint_ > 0) directory_[owner].Reserve(slice_entries_hint_, *surroundings_.slots);
   slices_[slice] = owner;
   last_slice_ = slice;
@@ -298,7 +329,7 @@ uint32_t HotTable::OwnerForSlice(int64_t slice, bool make) {
 std::vector<int64_t> HotTable::Slices() const {
   std::vector<int64_t> slices;
   for (const auto& [slice, owner] : slices_) {
-    if (owners_[owner].live_rows > 0) slices.push_back(slice);
+    if (owners_[owner].live_rows + owners_[owner].evicted > 0) slices.push_back(slice);
   }
   return slices;
 }
@@ -308,6 +339,7 @@ void HotTable::DropSlice(int64_t slice) {
   if (found == slices_.end()) return;
   const uint32_t owner = found->second;
   if (owners_[owner].stored) {
+    if (tiered_) coming_.NoteLateErase();
     char* to = coming_.Append(BlockKind::kDropSlices, false, UINT16_MAX, 16);
     const auto first = static_cast<uint16_t>(surroundings_.key_groups.first);
     const auto last = static_cast<uint16_t>(surroundings_.key_groups.last);
@@ -320,12 +352,15 @@ void HotTable::DropSlice(int64_t slice) {
   slice_entries_hint_ = directory_[owner].mask >= 1023 ? directory_[owner].mask + 1 : 0;
   DropOwner(owner);
   slices_.erase(found);
+  if (tiered_) NoteDroppedIncarnation();
 }
 
 void HotTable::DropOwner(uint32_t number) {
   Owner& owner = owners_[number];
   directory_[number].Release(*surroundings_.slots);
   num_rows_ -= owner.live_rows;
+  if (owner.evicted > 0) NoteBroughtIn(number, owner.evicted);
+  owned_pages_ -= static_cast<uint32_t>(owner.pages.size());
   if (!null_rows_.empty() && !sweep_.running) {
     std::erase_if(null_rows_,
                   [&](uint32_t id) { return pages_.OwnerOf(pages_.PageOf(id)) == number; });
@@ -426,9 +461,8 @@ void HotTable::Freeze(bool full) {
     remains_.pop_front();
   }
   pages_.Freeze(full);
-  copied_ = std::move(coming_);
-  coming_ = TableDelta(*surroundings_.pool);
-  if (full) copied_ = TableDelta(*surroundings_.pool);
+  // A full one needs no tombstones, but if it is given up half-way what it copied is a delta.
+  copied_ = TakeComing();
   for (Owner& owner : owners_) owner.stored = true;
   sweep_ = {0, 0, true};
 }
@@ -472,15 +506,16 @@ void HotTable::CopyPage(uint32_t page, uint16_t key_group, int64_t slice, int64_
     for (; word != 0; word &= word - 1) {
       const uint32_t id = first + i * 64 + static_cast<uint32_t>(std::countr_zero(word));
       if (sliced()) {
-        CopyRow(id, pages_.key_groups()[id], slice, true);
+        CopyRow(id, pages_.key_groups()[id], slice, true, &copied_);
       } else {
-        CopyRow(id, key_group, 0, false);
+        CopyRow(id, key_group, 0, false, &copied_);
       }
     }
   }
 }
 
-void HotTable::CopyRow(uint32_t id, uint16_t key_group, int64_t slice, bool mixed) {
+void HotTable::CopyRow(uint32_t id, uint16_t key_group, int64_t slice, bool mixed,
+                       TableDelta* delta) {
   const uint8_t* row = pages_.RowAt(id);
   const uint32_t before = sliced() ? 8 : 0;
   uint32_t bytes = before + row_bytes_;
@@ -489,7 +524,7 @@ void HotTable::CopyRow(uint32_t id, uint16_t key_group, int64_t slice, bool mixe
     if (!ref.is_inline()) bytes += ref.size();
   }
   const BlockKind kind = IsNullKey(id) ? BlockKind::kNullRows : BlockKind::kRows;
-  char* to = copied_.Append(kind, mixed, key_group, bytes);
+  char* to = delta->Append(kind, mixed, key_group, bytes);
   if (before > 0) std::memcpy(to, &slice, 8);
   to += before;
   std::memcpy(to, row, row_bytes_);
@@ -529,9 +564,7 @@ void HotTable::AppendKey(BlockKind kind, uint32_t id, uint16_t key_group, int64_
 
 TableDelta HotTable::TakeDelta() {
   CHECK_THAT_HOLDS(!sweep_.running);
-  TableDelta taken = std::move(copied_);
-  copied_ = TableDelta(*surroundings_.pool);
-  return taken;
+  return TakeCopied();
 }
 
 void HotTable::Thaw() {
@@ -604,7 +637,7 @@ void HotTable::LoadDrop(int64_t slice, runtime::KeyGroupRange key_groups) {
       }
     }
   }
-  if (dropped.size() == owners_[owner].live_rows) {
+  if (dropped.size() == owners_[owner].live_rows && owners_[owner].evicted == 0) {
     DropOwner(owner);
     slices_.erase(found);
     return;
@@ -612,15 +645,24 @@ void HotTable::LoadDrop(int64_t slice, runtime::KeyGroupRange key_groups) {
   for (const uint32_t id : dropped) EraseRow(id, false);
 }
 
-void HotTable::MarkAllChanged() {
-  for (const Owner& owner : owners_) {
+void HotTable::MarkLoaded() {
+  for (Owner& owner : owners_) {
+    if (!owner.pages.empty()) owner.stored = true;
     for (const uint32_t page : owner.pages) {
       const size_t word = pages_.FirstOf(page) / 64;
       for (uint32_t i = 0; i < pages_.page_words(); ++i) {
-        pages_.changed()[word + i] |= pages_.live()[word + i];
+        pages_.stored()[word + i] |= pages_.changed()[word + i];
+        pages_.changed()[word + i] = 0;
       }
     }
   }
+}
+
+void HotTable::EraseAllExpired() {
+  if (!expires()) return;
+  expiry_page_ = expiry_word_ = 0;
+  const uint64_t words = static_cast<uint64_t>(pages_.num_pages()) * pages_.page_words();
+  for (uint64_t i = 0; i < words; ++i) EraseExpired();
 }
 
 }  // namespace millrace::state

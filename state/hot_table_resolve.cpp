@@ -15,6 +15,11 @@ runtime::Result<runtime::Readiness> HotTable::Resolve(const KeyNames& names, Acc
                                                       uint8_t** rows) {
   CHECK_THAT_HOLDS(names.columns.size() == spec().key_types.size());
   pinned_ = true;
+  return tiered_ ? ResolveTiered(names, access, rows) : ResolveHot(names, access, rows);
+}
+
+runtime::Result<runtime::Readiness> HotTable::ResolveHot(const KeyNames& names, Access access,
+                                                         uint8_t** rows) {
   for (int32_t begin = 0; begin < names.count; begin += kStepRows) {
     const int32_t count = std::min(kStepRows, names.count - begin);
     const int32_t* step_rows = names.rows == nullptr ? nullptr : names.rows + begin;
@@ -119,6 +124,11 @@ uint32_t HotTable::ResolveSlowly(int32_t i, bool upsert) {
   const uint32_t owner = step_->owners[i];
   const uint32_t tag = step_->tags[i];
   const uint32_t found = FindRow(owner, tag, image);
+  if (tiered_) {
+    step_->candidates[i] = 0;  // NoteUse is told here
+    if (found != 0 && upsert) RowPages::Clear(pages_.saved(), found);
+    if (found == 0 && owners_[owner].evicted > 0 && !loading_) return ResolveCold(i, upsert);
+  }
   if (found != 0 || !upsert) return found;
   if (!groups_named_) NameKeyGroups(*step_names_, step_rows_, step_count_);
   return InsertRow(owner, step_->key_groups[i], tag, image);
@@ -182,7 +192,7 @@ void HotTable::ResolveShaped(int32_t count, uint8_t** rows) {
       if (__builtin_expect(
               id == 0 || !SameKey<shape>(key_, reinterpret_cast<const char*>(row), image), 0)) {
         id = ResolveSlowly(i, upsert);
-        if (!upsert && id == 0) {
+        if (id == 0) {
           rows[i] = nullptr;
           continue;
         }
@@ -217,11 +227,12 @@ void HotTable::ResolveStep(int32_t count, Access access, uint8_t** rows) {
     }
   };
   switch (key_.shape()) {
-    case KeyImage::Shape::kWord: return shaped.operator()<KeyImage::Shape::kWord>();
-    case KeyImage::Shape::kTwoWords: return shaped.operator()<KeyImage::Shape::kTwoWords>();
-    case KeyImage::Shape::kString: return shaped.operator()<KeyImage::Shape::kString>();
-    case KeyImage::Shape::kMixed: return shaped.operator()<KeyImage::Shape::kMixed>();
+    case KeyImage::Shape::kWord: shaped.operator()<KeyImage::Shape::kWord>(); break;
+    case KeyImage::Shape::kTwoWords: shaped.operator()<KeyImage::Shape::kTwoWords>(); break;
+    case KeyImage::Shape::kString: shaped.operator()<KeyImage::Shape::kString>(); break;
+    case KeyImage::Shape::kMixed: shaped.operator()<KeyImage::Shape::kMixed>(); break;
   }
+  if (tiered_) NoteUse(count, access);
 }
 
 }  // namespace millrace::state

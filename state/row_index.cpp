@@ -48,7 +48,10 @@ uint64_t* SlotPool::Allocate(uint32_t entries) {
     auto* slots = reinterpret_cast<uint64_t*>((start + kLargeBytes - 1) & ~(kLargeBytes - 1));
     return slots;  // huge pages later, by Settle
   }
-  if (range_.data() == nullptr) range_ = VirtualRange(VirtualRange::DefaultBytes());
+  if (range_.data() == nullptr) {
+    range_ = VirtualRange(VirtualRange::DefaultBytes());
+    if (sparing_) range_.SetSparing();
+  }
   const size_t aligned = std::max(bytes, size_t{64});
   CHECK_THAT_HOLDS(range_.CommitAhead(range_used_ + aligned));
   auto* slots = reinterpret_cast<uint64_t*>(range_.data() + range_used_);
@@ -58,7 +61,7 @@ uint64_t* SlotPool::Allocate(uint32_t entries) {
 
 void SlotPool::Settle(const uint64_t* slots, uint32_t entries) {
   const size_t bytes = static_cast<size_t>(entries) * 8;
-  if (bytes >= kLargeBytes) ::madvise(const_cast<uint64_t*>(slots), bytes, MADV_HUGEPAGE);
+  if (bytes >= kLargeBytes && !sparing_) ::madvise(const_cast<uint64_t*>(slots), bytes, MADV_HUGEPAGE);
 }
 
 void SlotPool::Free(uint64_t* slots, uint32_t entries) {

@@ -12,7 +12,8 @@ namespace millrace::state {
 // huge pages only so), and reuses them. One thread.
 class SlotPool {
  public:
-  explicit SlotPool(runtime::MemoryPool& pool) : pool_(pool) {}
+  // `sparing`: memory is kept to a budget.
+  SlotPool(runtime::MemoryPool& pool, bool sparing) : pool_(pool), sparing_(sparing) {}
   ~SlotPool();
   SlotPool(const SlotPool&) = delete;
   SlotPool& operator=(const SlotPool&) = delete;
@@ -26,6 +27,7 @@ class SlotPool {
 
  private:
   runtime::MemoryPool& pool_;
+  const bool sparing_;
   std::vector<uint64_t*> free_[33];  // by log2 of entries
   VirtualRange range_;  // of arrays below 2 MB
   size_t range_used_ = 0;

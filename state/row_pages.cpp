@@ -1,5 +1,7 @@
 #include "state/row_pages.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -18,18 +20,24 @@ uint32_t PageShiftFor(uint32_t row_bytes) {
 
 }  // namespace
 
-RowPages::RowPages(uint32_t row_bytes, bool with_key_groups, runtime::MemoryPool& pool)
-    : row_bytes_(row_bytes), page_shift_(PageShiftFor(row_bytes)), pool_(pool) {
+RowPages::RowPages(uint32_t row_bytes, bool with_key_groups, bool sparing,
+                   runtime::MemoryPool& pool)
+    : row_bytes_(row_bytes), page_shift_(PageShiftFor(row_bytes)), sparing_(sparing), pool_(pool) {
   const size_t most_rows = std::min<size_t>(VirtualRange::DefaultBytes() / row_bytes, UINT32_MAX);
   rows_ = VirtualRange(most_rows * row_bytes);
+  if (sparing) rows_.SetSparing();
   base_ = reinterpret_cast<uint8_t*>(rows_.data());
-  for (VirtualRange& bits : bits_) bits = VirtualRange(most_rows / 8 + 1);
+  for (VirtualRange& bits : bits_) {
+    bits = VirtualRange(most_rows / 8 + 1);
+    if (sparing) bits.SetSparing();
+  }
   live_ = reinterpret_cast<uint64_t*>(bits_[0].data());
   changed_ = reinterpret_cast<uint64_t*>(bits_[1].data());
   frozen_ = reinterpret_cast<uint64_t*>(bits_[2].data());
   stored_ = reinterpret_cast<uint64_t*>(bits_[3].data());
   if (with_key_groups) {
     groups_ = VirtualRange(most_rows * 2);
+    if (sparing) groups_.SetSparing();
     key_groups_ = reinterpret_cast<uint16_t*>(groups_.data());
   }
 }
@@ -48,12 +56,35 @@ uint32_t RowPages::TakePage(uint32_t owner) {
   // A table of 2^32 rows, or one as large as the machine's memory: no way to go on.
   CHECK_THAT_HOLDS(rows < UINT32_MAX && rows_.CommitAhead(rows * row_bytes_));
   for (VirtualRange& bits : bits_) CHECK_THAT_HOLDS(bits.Commit(rows / 8));
+  if (used_ != nullptr) {
+    for (VirtualRange& bits : cold_bits_) CHECK_THAT_HOLDS(bits.Commit(rows / 8));
+  }
   if (key_groups_ != nullptr) CHECK_THAT_HOLDS(groups_.Commit(rows * 2));
   owners_.push_back(owner);
-  const auto bytes = static_cast<int64_t>(page_rows()) * row_bytes_ + page_rows() / 2;
-  used_bytes_ += bytes;
-  pool_.Charge(bytes);
+  used_bytes_ += page_bytes();
+  pool_.Charge(page_bytes());
   return page;
+}
+
+void RowPages::KeepColdBits() {
+  if (used_ != nullptr) return;
+  for (VirtualRange& bits : cold_bits_) {
+    bits = VirtualRange(bits_[0].reserved_bytes());
+    if (sparing_) bits.SetSparing();
+    CHECK_THAT_HOLDS(bits.Commit(num_words() * 8));
+  }
+  used_ = reinterpret_cast<uint64_t*>(cold_bits_[0].data());
+  cold_ = reinterpret_cast<uint64_t*>(cold_bits_[1].data());
+  saved_ = reinterpret_cast<uint64_t*>(cold_bits_[2].data());
+}
+
+void RowPages::ReleasePage(uint32_t page) {
+  constexpr uintptr_t kSystemPage = 4096;
+  const auto begin = reinterpret_cast<uintptr_t>(RowAt(FirstOf(page)));
+  const auto end = reinterpret_cast<uintptr_t>(RowAt(FirstOf(page) + page_rows()));
+  const uintptr_t from = (begin + kSystemPage - 1) / kSystemPage * kSystemPage;
+  const uintptr_t to = end / kSystemPage * kSystemPage;
+  if (from < to) ::madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 void RowPages::GivePage(uint32_t page) {
@@ -62,6 +93,11 @@ void RowPages::GivePage(uint32_t page) {
   std::memset(live_ + word, 0, bytes);
   std::memset(changed_ + word, 0, bytes);
   std::memset(stored_ + word, 0, bytes);
+  if (used_ != nullptr) {
+    std::memset(used_ + word, 0, bytes);
+    std::memset(cold_ + word, 0, bytes);
+    std::memset(saved_ + word, 0, bytes);
+  }
   owners_[page] = kNoOwner;
   free_pages_.push_back(page);
 }

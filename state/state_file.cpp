@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 #include "runtime/types/check.h"
 #include "state/byte_stream.h"
@@ -60,6 +61,63 @@ template <typename T>
 std::string_view BytesOf(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof(T)};
 }
+
+uint64_t PositionOf(const TableDelta::Run& run, const char* at, const TablePart& table) {
+  return static_cast<uint64_t>(run.buffer) << 32 |
+         (run.offset + static_cast<uint64_t>(at - table.rows.BytesOf(run)));
+}
+
+bool IsRow(BlockKind kind) { return kind == BlockKind::kRows || kind == BlockKind::kNullRows; }
+
+// Knows which rows of a delta were erased after they had been appended. In a file the rows of a key
+// group stand behind its tombstones, so these rows must not be written.
+class LateErases {
+ public:
+  explicit LateErases(const TablePart& table) : table_(table) {
+    if (!table.rows.has_late_erases()) return;
+    for (const TableDelta::Run& run : table.rows.runs()) {
+      if (IsRow(run.kind)) continue;
+      const char* at = table.rows.BytesOf(run);
+      const char* end = at + run.bytes;
+      for (uint32_t i = 0; i < run.records; ++i) {
+        const uint64_t position = PositionOf(run, at, table);
+        if (run.kind == BlockKind::kDropSlices) {
+          int64_t slice;
+          std::memcpy(&slice, at, 8);
+          slices_[slice] = position;
+        } else {
+          NameOf(run.kind, at);
+          keys_[name_] = position;
+        }
+        at += table.shape->RecordBytes(run.kind, at, static_cast<uint64_t>(end - at));
+      }
+    }
+  }
+  bool any() const { return !keys_.empty() || !slices_.empty(); }
+  bool IsErased(const TableDelta::Run& run, const char* at) {
+    const uint64_t position = PositionOf(run, at, table_);
+    if (!slices_.empty()) {
+      int64_t slice;
+      std::memcpy(&slice, at, 8);
+      const auto found = slices_.find(slice);
+      if (found != slices_.end() && found->second > position) return true;
+    }
+    NameOf(run.kind, at);
+    const auto found = keys_.find(name_);
+    return found != keys_.end() && found->second > position;
+  }
+
+ private:
+  void NameOf(BlockKind kind, const char* at) {
+    table_.shape->KeyOfRecord(IsRow(kind), at, &name_);
+    name_.push_back(kind == BlockKind::kNullRows || kind == BlockKind::kEraseNull ? 1 : 0);
+  }
+
+  const TablePart& table_;
+  std::unordered_map<std::string, uint64_t> keys_;
+  std::unordered_map<int64_t, uint64_t> slices_;
+  std::string name_;
+};
 
 template <typename T>
 uint32_t CrcBefore(const T& value) {
@@ -136,6 +194,7 @@ Status StateFileWriter::AddTable(runtime::KeyGroupRange key_groups, const TableP
   const uint32_t state = AddState(*table.identity);
   const auto groups = static_cast<size_t>(key_groups.last - key_groups.first + 1);
   std::vector<std::vector<Piece>> by_group(groups + 1);  // the last: no key group (drops)
+  LateErases late(table);
   for (const BlockKind kind : {BlockKind::kDropSlices, BlockKind::kErase, BlockKind::kEraseNull,
                                BlockKind::kRows, BlockKind::kNullRows}) {
     bool any = false;
@@ -143,7 +202,8 @@ Status StateFileWriter::AddTable(runtime::KeyGroupRange key_groups, const TableP
       if (run.kind != kind) continue;
       any = true;
       const char* at = table.rows.BytesOf(run);
-      if (!run.mixed) {
+      const bool selects = late.any() && IsRow(kind);
+      if (!run.mixed && !selects) {
         const size_t slot = run.key_group == UINT16_MAX
                                 ? groups
                                 : static_cast<size_t>(run.key_group - key_groups.first);
@@ -152,10 +212,15 @@ Status StateFileWriter::AddTable(runtime::KeyGroupRange key_groups, const TableP
       }
       const char* end = at + run.bytes;
       for (uint32_t i = 0; i < run.records; ++i) {
-        const uint16_t group = table.rows.key_groups()[run.groups_at + i];
+        const uint16_t group =
+            run.mixed ? table.rows.key_groups()[run.groups_at + i] : run.key_group;
         const uint32_t size =
             table.shape->RecordBytes(kind, at, static_cast<uint64_t>(end - at));
         CHECK_THAT_HOLDS(size > 0);
+        if (selects && late.IsErased(run, at)) {
+          at += size;
+          continue;
+        }
         by_group[static_cast<size_t>(group - key_groups.first)].push_back({at, size, 1});
         at += size;
       }
@@ -172,7 +237,31 @@ Status StateFileWriter::AddTable(runtime::KeyGroupRange key_groups, const TableP
   return Status::Ok();
 }
 
+Status StateFileWriter::AddBlocksOf(const StateFileReader& other) {
+  std::vector<uint32_t> states;
+  for (const auto& identity : other.states()) states.push_back(AddState(*identity));
+  std::string payload;
+  for (size_t i = 0; i < other.entries().size(); ++i) {
+    const BlockEntry& entry = other.entries()[i];
+    RETURN_IF_ERROR(other.ReadBlock(i, &payload));
+    RETURN_IF_ERROR(
+        AddBlock(states[entry.state], entry.key_group, entry.kind, entry.records, payload));
+  }
+  return Status::Ok();
+}
+
 Status StateFileWriter::Finish() {
+  RETURN_IF_ERROR(WriteIndex());
+  RETURN_IF_ERROR(file_->Sync());
+  return file_->Close();
+}
+
+Status StateFileWriter::FinishUnsynced() {
+  RETURN_IF_ERROR(WriteIndex());
+  return file_->Close();
+}
+
+Status StateFileWriter::WriteIndex() {
   ByteWriter index;
   index.Put(static_cast<uint32_t>(states_.size()));
   for (const StateIdentity& identity : states_) PutIdentity(identity, &index);
@@ -193,8 +282,7 @@ Status StateFileWriter::Finish() {
   RETURN_IF_ERROR(AddBlock(0, 0, static_cast<BlockKind>(kIndexKind), 0, index.bytes()));
   RETURN_IF_ERROR(file_->Append(BytesOf(footer)));
   offset_ += sizeof(footer);
-  RETURN_IF_ERROR(file_->Sync());
-  return file_->Close();
+  return Status::Ok();
 }
 
 Status StateFileReader::Damaged(const std::string& what, uint64_t offset) const {

@@ -27,6 +27,8 @@ struct BlockEntry {
   uint32_t records;
 };
 
+class StateFileReader;
+
 // Writes one state file. One IO thread. Dropped without Finish, the file is useless but may exist.
 class StateFileWriter {
  public:
@@ -40,8 +42,12 @@ class StateFileWriter {
                            std::string_view payload);
   // Sorts what was copied of a table by kind and key group into blocks.
   runtime::Status AddTable(runtime::KeyGroupRange key_groups, const TablePart& table);
+  // Copies all blocks of another file.
+  runtime::Status AddBlocksOf(const StateFileReader& other);
   // Writes the index and the footer, and makes the file durable.
   runtime::Status Finish();
+  // As Finish, for a file that only this process needs.
+  runtime::Status FinishUnsynced();
 
   uint64_t size_bytes() const { return offset_; }
 
@@ -53,6 +59,7 @@ class StateFileWriter {
   };
 
   explicit StateFileWriter(std::unique_ptr<runtime::WritableFile> file) : file_(std::move(file)) {}
+  runtime::Status WriteIndex();
   runtime::Status AddPieces(uint32_t state, uint16_t key_group, BlockKind kind,
                             const std::vector<Piece>& pieces);
 

@@ -17,7 +17,10 @@ StringArena::ChunkHeader* StringArena::TakeChunks(uint32_t chunks) {
     header = free_.back();
     free_.pop_back();
   } else {
-    if (range_.data() == nullptr) range_ = VirtualRange(VirtualRange::DefaultBytes());
+    if (range_.data() == nullptr) {
+      range_ = VirtualRange(VirtualRange::DefaultBytes());
+      if (sparing_) range_.SetSparing();
+    }
     const size_t begin = static_cast<size_t>(next_chunk_) * kChunkBytes;
     // A table's strings as large as the machine's memory: no way to go on.
     CHECK_THAT_HOLDS(range_.Commit(begin + chunks * kChunkBytes));
@@ -65,7 +68,7 @@ void StringArena::EndCompaction() {
   for (ChunkHeader* header : old_) {
     const uint32_t chunks = header->chunks;
     char* at = reinterpret_cast<char*>(header);
-    if (chunks > 1) ::madvise(at, chunks * kChunkBytes, MADV_DONTNEED);
+    if (chunks > 1 || sparing_) ::madvise(at, chunks * kChunkBytes, MADV_DONTNEED);
     for (uint32_t i = 0; i < chunks; ++i) {
       free_.push_back(reinterpret_cast<ChunkHeader*>(at + i * kChunkBytes));
     }

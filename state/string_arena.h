@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -16,7 +17,8 @@ class StringArena final : public runtime::StateArena {
  public:
   static constexpr size_t kChunkBytes = 256 * 1024;
 
-  explicit StringArena(runtime::MemoryPool& pool) : pool_(pool) {}
+  // `sparing`: memory is kept to a budget.
+  StringArena(runtime::MemoryPool& pool, bool sparing) : pool_(pool), sparing_(sparing) {}
   ~StringArena() override;
 
   // ---- Compaction: Begin, then MoveIfOld of every string of every row, then End. ----
@@ -30,6 +32,11 @@ class StringArena final : public runtime::StateArena {
   void EndCompaction();
 
   int64_t used_bytes() const { return used_bytes_; }
+  // Of strings that are not dead.
+  int64_t live_bytes() const {
+    return std::max<int64_t>(0, static_cast<int64_t>(allocated_bytes()) -
+                                    static_cast<int64_t>(dead_bytes_));
+  }
 
  protected:
   void Refill(uint32_t bytes) override;
@@ -47,6 +54,7 @@ class StringArena final : public runtime::StateArena {
   ChunkHeader* TakeChunks(uint32_t chunks);
 
   runtime::MemoryPool& pool_;
+  const bool sparing_;
   VirtualRange range_;
   uint32_t next_chunk_ = 0;                // of the range, never used so far
   std::vector<ChunkHeader*> in_use_;

@@ -36,6 +36,7 @@ VirtualRange& VirtualRange::operator=(VirtualRange&& other) noexcept {
   std::swap(reserved_, other.reserved_);
   std::swap(committed_, other.committed_);
   std::swap(prefaulted_, other.prefaulted_);
+  std::swap(sparing_, other.sparing_);
   return *this;
 }
 
@@ -62,7 +63,7 @@ bool VirtualRange::Commit(size_t bytes) {
   if (to > reserved_) return false;
   if (::mprotect(data_ + committed_, to - committed_, PROT_READ | PROT_WRITE) != 0) return false;
   const size_t huge_from = std::max(committed_, kStepBytes);
-  if (huge_from < to) ::madvise(data_ + huge_from, to - huge_from, MADV_HUGEPAGE);
+  if (huge_from < to && !sparing_) ::madvise(data_ + huge_from, to - huge_from, MADV_HUGEPAGE);
   committed_ = to;
   return true;
 }
@@ -70,7 +71,7 @@ bool VirtualRange::Commit(size_t bytes) {
 bool VirtualRange::CommitAhead(size_t bytes) {
   constexpr size_t kFrom = 4 * kStepBytes;   // smaller tables stay as small as they are
   const size_t lead = std::max(4 * kStepBytes, bytes / 8);
-  if (bytes < kFrom || bytes + lead / 2 <= prefaulted_) return Commit(bytes);
+  if (sparing_ || bytes < kFrom || bytes + lead / 2 <= prefaulted_) return Commit(bytes);
   if (!Commit(bytes)) return false;
   const size_t ahead = std::min((bytes + lead) / kStepBytes * kStepBytes, reserved_);
   if (ahead <= committed_ || !Commit(ahead)) return true;

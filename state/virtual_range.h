@@ -28,6 +28,9 @@ class VirtualRange {
   // Makes the first `bytes` usable, in steps of 2 MB; new bytes are zero. Beyond the first step huge
   // pages are asked for: a small table should stay small. False: the range or the memory is full.
   bool Commit(size_t bytes);
+  // From now on nothing is touched ahead of its use and no huge pages are asked for: for memory that is
+  // kept to a budget.
+  void SetSparing() { sparing_ = true; }
   // As Commit, and has the next steps behind it touched in the background once it holds some, so that
   // growing never waits for the kernel to zero pages.
   bool CommitAhead(size_t bytes);
@@ -39,6 +42,7 @@ class VirtualRange {
   size_t reserved_ = 0;
   size_t committed_ = 0;
   size_t prefaulted_ = 0;
+  bool sparing_ = false;
 };
 
 }  // namespace millrace::state

@@ -112,6 +112,8 @@ int RunPlan(const std::string& plan_json, const RunSettings& settings) {
   auto backend = settings.options.find("state.backend.type");
   if (backend != settings.options.end()) runtime_options.backend = backend->second;
   runtime_options.memory_bytes = options->memory_bytes;
+  runtime_options.state_memory_bytes = options->state_memory_bytes;
+  runtime_options.managed_fraction = options->managed_fraction;
   Result<std::unique_ptr<LocalRuntime>> local = LocalRuntime::Make(runtime_options);
   if (!local.ok()) return Complain(local.status().message(), kExitUsage);
 

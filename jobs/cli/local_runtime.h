@@ -15,7 +15,9 @@ struct LocalRuntimeOptions {
   int threads = 0;                // executor threads; 0: one a core
   std::string backend = "rocksdb";
   uint64_t memory_bytes = 0;      // 0: no budget
-  std::string local_directory;    // for the cold tier; empty: a folder of its own under the system's
+  uint64_t state_memory_bytes = 0;  // of keyed state; 0: managed_fraction of memory_bytes, or of the machine's
+  double managed_fraction = 0.4;
+  std::string local_directory;    // for evicted state; empty: a folder of its own under the system's
 };
 
 // Puts the parts together that run jobs in this process: executor, registry, state backend, memory.
@@ -30,12 +32,14 @@ class LocalRuntime {
 
  private:
   LocalRuntime() = default;
+  runtime::Result<std::string> MakeOwnDirectory();
 
   std::unique_ptr<runtime::Registry> registry_;
   std::shared_ptr<runtime::MemoryPool> pool_;
   std::unique_ptr<runtime::StateBackend> state_backend_;
   std::unique_ptr<runtime::Executor> executor_;
   std::string own_directory_;
+  int own_lock_ = -1;  // held on a file beside own_directory_ as long as the process lives
 };
 
 }  // namespace millrace::jobs

@@ -233,6 +233,8 @@ struct SubtaskStateOptions {
   int max_parallelism = kDefaultMaxParallelism;
   std::shared_ptr<MemoryPool> pool;
   std::function<void()> waker;       // thread-safe: makes the subtask ready after kPending
+  std::function<void(std::function<void()>)> run_io;  // thread-safe: runs work that blocks; null: at
+                                                      // once, so that nothing is ever pending
   std::vector<StateHandle> restore;  // handles of all subtasks of the vertex; those parts that
                                      // belong to key_groups are loaded
 };
@@ -254,6 +256,10 @@ class StateBackend {
   // the newest written one of every subtask, also of a checkpoint that failed elsewhere.
   virtual Status Retain(const std::string& directory, std::span<const StateHandle> needed,
                         int64_t keep_from_id) = 0;
+  // Merges the files of live subtasks' states under `directory` of which there are many, or whose deltas
+  // have outgrown their base, while these run on. Blocks for long; on an IO thread of its own, after a
+  // checkpoint. Files merged are removed by Retain later.
+  virtual Status Compact(const std::string& directory) = 0;
   // Writes the state that handles name into a savepoint: the canonical form, self-contained.
   virtual Result<std::vector<StateHandle>> WriteSavepoint(
       const std::string& directory, std::span<const StateHandle> handles) = 0;

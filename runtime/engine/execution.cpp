@@ -246,6 +246,9 @@ Result<std::unique_ptr<Subtask>> Builder::MakeSubtask(
     state_options.waker = [waker_slot] {
       if (*waker_slot != nullptr) (*waker_slot)->Wake();
     };
+    state_options.run_io = [executor = environment_.executor](std::function<void()> work) {
+      executor->RunIo(std::move(work));
+    };
     state_options.restore = restored.handles;
     ASSIGN_OR_RETURN(state,
                      environment_.state_backend->MakeSubtaskState(std::move(state_options)));

@@ -291,6 +291,10 @@ void JobMaster::Retain(const Pending& pending, const WrittenCheckpoint& written,
                        const std::string& path) {
   retained_.emplace_back(pending.info.id, path);
   retained_handles_[pending.info.id] = written.handles;
+  RunIo([this, directory = JobDirectory() + "/shared"] {
+    // What fails is tried again after the next checkpoint; nothing depends on it.
+    (void)environment_.state_backend->Compact(directory).ok();
+  });
   std::vector<std::string> remove;
   while (retained_.size() > static_cast<size_t>(options_.checkpoints_retained)) {
     remove.push_back(retained_.front().second);

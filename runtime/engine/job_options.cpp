@@ -47,8 +47,14 @@ constexpr OptionSpec kTable[] = {
     {"state.backend.type", T::kEnum, "rocksdb",
      "hashmap keeps all state in memory, rocksdb evicts to disk over the memory budget.",
      "rocksdb,hashmap"},
+    {"state.backend.rocksdb.memory.fixed-per-tm", T::kMemorySize, nullptr,
+     "Memory of a worker's keyed state: rows, run buffers, filters and RocksDB. Rows over it are evicted to disk. "
+     "Default: taskmanager.memory.managed.size."},
+    {"taskmanager.memory.managed.size", T::kMemorySize, nullptr,
+     "The same. Default: a part of taskmanager.memory.process.size, or of the machine's memory if that is not set."},
+    {"taskmanager.memory.managed.fraction", T::kDouble, "0.4", "That part."},
     {"taskmanager.memory.process.size", T::kMemorySize, nullptr,
-     "Memory budget of a worker. State over it is evicted, then sources are stopped."},
+     "Memory budget of a worker: what its buffers and state are counted against."},
     {"table.local-time-zone", T::kString, "default",
      "Session time zone, as 'UTC' or 'Europe/Berlin'."},
     {"millrace.batch.rows", T::kInt, "1024", "Most rows of a batch."},
@@ -131,6 +137,14 @@ Result<JobOptions> ReadJobOptions(const std::map<std::string, std::string>& give
   job.channel_bytes = options.MemoryBytes("millrace.channel.size");
   if (options.Has("taskmanager.memory.process.size")) {
     job.memory_bytes = options.MemoryBytes("taskmanager.memory.process.size");
+  }
+  job.managed_fraction = options.Double("taskmanager.memory.managed.fraction");
+  if (!(job.managed_fraction > 0 && job.managed_fraction <= 1)) {
+    return Status::User("job options: 'taskmanager.memory.managed.fraction' must be above 0 and at most 1");
+  }
+  for (const char* name :
+       {"taskmanager.memory.managed.size", "state.backend.rocksdb.memory.fixed-per-tm"}) {
+    if (options.Has(name)) job.state_memory_bytes = options.MemoryBytes(name);
   }
   return job;
 }

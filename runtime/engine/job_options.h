@@ -32,6 +32,8 @@ struct JobOptions {
   int max_parallelism = -1;  // -1: not given
   size_t channel_bytes = 1 << 20;
   uint64_t memory_bytes = 0;
+  uint64_t state_memory_bytes = 0;  // 0: managed_fraction of memory_bytes or of the machine
+  double managed_fraction = 0.4;
 };
 
 // Reads the options of a job. Planner options ("table.*") and others of Flink's that the runtime has

@@ -149,6 +149,7 @@ class MeasuredBackend : public StateBackend {
                 int64_t keep_from) override {
     return inner_->Retain(folder, needed, keep_from);
   }
+  Status Compact(const std::string& folder) override { return inner_->Compact(folder); }
   Result<std::vector<StateHandle>> WriteSavepoint(const std::string& folder,
                                                   std::span<const StateHandle> handles) override {
     return inner_->WriteSavepoint(folder, handles);

@@ -1,8 +1,8 @@
-// Random operations on keyed and sliced state against std::map, with checkpoints, failed checkpoints
-// and restores at other parallelism at random points, for every key type.
+// Random operations on keyed and sliced state against std::map, with checkpoints, failed
+// checkpoints and restores at other parallelism at random points, for every key type; all in
+// memory, and with budgets so small that rows leave it all the time.
 
 #include <catch2/catch.hpp>
-
 #include <set>
 
 #include "tests/state/state_fixture.h"
@@ -20,7 +20,10 @@ using runtime::TypeKind;
 struct ModelRow {
   int64_t count = 0;
   std::optional<std::string> text = "";
-  bool operator==(const ModelRow&) const = default;
+  int64_t written_at = 0;
+  bool operator==(const ModelRow& other) const {
+    return count == other.count && text == other.text;
+  }
 };
 using Model = std::map<std::pair<int64_t, ModelKey>, ModelRow>;
 
@@ -31,16 +34,27 @@ struct Shape {
   StateKind kind = StateKind::kKeyed;
 };
 
+// Where rows may be.
+struct Tiers {
+  const char* name;
+  int64_t budget_bytes = 0;  // 0: in memory
+  bool io_later = false;     // reads and writes of the cold tier end at random later times
+  int64_t ttl_ms = 0;
+};
+
 class Run {
  public:
-  Run(const Shape& shape, uint64_t seed)
+  Run(const Shape& shape, const Tiers& tiers, uint64_t seed)
       : random_(seed),
+        io_later_(tiers.io_later),
         keys_(shape.types, seed * 31 + 1, seed % 2 == 0 ? 40 : 3000),
         sliced_(shape.kind == StateKind::kSliced),
         group_encoder_(GroupTypes(shape)),
         clock_(seed) {
     StateBackendOptions options;
-    options.type = BackendType::kHashMap;
+    options.type = tiers.budget_bytes > 0 ? BackendType::kRocksDb : BackendType::kHashMap;
+    options.budget_bytes = tiers.budget_bytes;
+    options.local_directory = folder_.path() + "/local";
     options.clock = &clock_;
     backend_ = MakeStateBackend(options);
     spec_.name = "acc";
@@ -48,22 +62,36 @@ class Run {
     spec_.key_types = shape.types;
     spec_.key_group_columns = shape.key_group_columns;
     spec_.value = {{"n", LogicalType(TypeKind::kBigInt)}, {"s", LogicalType::VarChar()}};
+    spec_.ttl_ms = tiers.ttl_ms;
     Start(1 + static_cast<int>(random_() % 3), {});
   }
 
   void Go(int steps) {
     for (int step = 0; step < steps; ++step) {
       const auto what = random_() % 20;
-      if (what < 10) Upsert();
-      else if (what < 12) Read();
-      else if (what < 14) EraseSome();
-      else if (what < 15) DropSlice();
-      else if (what < 16) ScanAndChange();
-      else if (what < 17) BeginCheckpoint();
-      else if (what < 18) Compare();
-      else if (what < 19) FinishCheckpoint(random_() % 3 == 0);
-      else if (random_() % 3 == 0) Restore();
+      if (what < 10)
+        Upsert();
+      else if (what < 12)
+        Read();
+      else if (what < 14)
+        EraseSome();
+      else if (what < 15)
+        DropSlice();
+      else if (what < 16)
+        ScanAndChange();
+      else if (what < 17)
+        BeginCheckpoint();
+      else if (what < 18)
+        Compare();
+      else if (what < 19)
+        FinishCheckpoint(random_() % 3 == 0);
+      else if (random_() % 3 == 0)
+        Restore();
+      PassTime();
       for (auto& subtask : subtasks_) subtask->Housekeep();
+      while (random_() % 3 != 0 && io_.RunOne()) {
+      }
+      if (random_() % 10 == 0) REQUIRE(backend_->Compact(folder_.path()).ok());
       if (freezing_ && random_() % 2 == 0) {
         for (auto& subtask : subtasks_) subtask->CopySome(static_cast<int64_t>(random_() % 3000));
       }
@@ -86,14 +114,43 @@ class Run {
   void Start(int parallelism, const std::vector<runtime::StateHandle>& handles) {
     parallelism_ = parallelism;
     tables_.clear();
-    subtasks_ = MakeSubtasks(backend_.get(), parallelism, handles);
+    subtasks_.clear();
+    io_.RunAll();
+    subtasks_ = MakeSubtasks(backend_.get(), parallelism, handles, runtime::kDefaultMaxParallelism,
+                             io_later_ ? &io_ : nullptr);
     for (auto& subtask : subtasks_) {
       auto table = subtask->Open("uid", spec_);
       INFO(table.status().ToString());
       REQUIRE(table.ok());
       tables_.push_back(*table);
     }
+    for (auto& subtask : subtasks_) subtask->SetTime(clock_.now_ms);
     freezing_ = false;
+  }
+
+  void PassTime() {
+    if (spec_.ttl_ms == 0) return;
+    clock_.now_ms += static_cast<int64_t>(random_() % static_cast<uint64_t>(spec_.ttl_ms / 4));
+    for (auto& subtask : subtasks_) subtask->SetTime(clock_.now_ms);
+  }
+  // Forgets rows of the model that have expired.
+  void Expire() {
+    if (spec_.ttl_ms == 0) return;
+    std::erase_if(model_, [&](const auto& entry) {
+      return clock_.now_ms - entry.second.written_at >= spec_.ttl_ms;
+    });
+  }
+
+  // Repeats a call until it is no longer pending.
+  template <typename Call>
+  void UntilReady(Call call) {
+    while (true) {
+      auto ready = call();
+      INFO(ready.status().ToString());
+      REQUIRE(ready.ok());
+      if (*ready == runtime::Readiness::kReady) return;
+      REQUIRE(io_.RunOne());
+    }
   }
 
   // Makes random keys and resolves them at the subtasks that own them; `use` gets each subtask's.
@@ -124,9 +181,8 @@ class Run {
       names.key_groups = give_groups ? groups.data() : nullptr;
       names.slices = sliced_ ? slices.data() : nullptr;
       std::vector<uint8_t*> found(rows.size());
-      auto ready = tables_[static_cast<size_t>(s)]->Resolve(names, access, found.data());
-      REQUIRE(ready.ok());
-      REQUIRE(*ready == runtime::Readiness::kReady);
+      UntilReady(
+          [&] { return tables_[static_cast<size_t>(s)]->Resolve(names, access, found.data()); });
       use(tables_[static_cast<size_t>(s)], rows, slices, found);
       tables_[static_cast<size_t>(s)]->ReleasePins();
     }
@@ -136,12 +192,15 @@ class Run {
     ModelRow model;
     model.count = *reinterpret_cast<const int64_t*>(row + table.layout().OffsetOf(0));
     const auto& ref = *reinterpret_cast<const StringRef*>(row + table.layout().OffsetOf(1));
-    if (RowLayout::IsNull(row, 1)) model.text = std::nullopt;
-    else model.text = std::string(ref.view());
+    if (RowLayout::IsNull(row, 1))
+      model.text = std::nullopt;
+    else
+      model.text = std::string(ref.view());
     return model;
   }
 
   void Change(runtime::KeyedTable* table, uint8_t* row, ModelRow* model) {
+    model->written_at = clock_.now_ms;
     model->count += 1 + static_cast<int64_t>(random_() % 3);
     *reinterpret_cast<int64_t*>(row + table->layout().OffsetOf(0)) = model->count;
     const auto what = random_() % 8;
@@ -160,19 +219,21 @@ class Run {
   }
 
   void Upsert() {
-    WithRows(Access::kUpsert, [&](auto* table, const auto& rows, const auto& slices,
-                                  const auto& found) {
-      for (size_t i = 0; i < rows.size(); ++i) {
-        REQUIRE(found[i] != nullptr);
-        const auto name = std::pair(slices[i], keys_.NameOf(rows[i]));
-        ModelRow& model = model_[name];
-        if (!(RowAt(*table, found[i]) == model)) FAIL("row differs from the model");
-        Change(table, found[i], &model);
-      }
-    });
+    Expire();
+    WithRows(Access::kUpsert,
+             [&](auto* table, const auto& rows, const auto& slices, const auto& found) {
+               for (size_t i = 0; i < rows.size(); ++i) {
+                 REQUIRE(found[i] != nullptr);
+                 const auto name = std::pair(slices[i], keys_.NameOf(rows[i]));
+                 ModelRow& model = model_[name];
+                 if (!(RowAt(*table, found[i]) == model)) FAIL("row differs from the model");
+                 Change(table, found[i], &model);
+               }
+             });
   }
 
   void Read() {
+    Expire();
     const Access access = random_() % 2 == 0 ? Access::kRead : Access::kUpdate;
     WithRows(access, [&](auto* table, const auto& rows, const auto& slices, const auto& found) {
       for (size_t i = 0; i < rows.size(); ++i) {
@@ -189,8 +250,7 @@ class Run {
   }
 
   void EraseSome() {
-    WithRows(Access::kUpdate, [&](auto* table, const auto& rows, const auto& slices,
-                                  auto& found) {
+    WithRows(Access::kUpdate, [&](auto* table, const auto& rows, const auto& slices, auto& found) {
       for (size_t i = 0; i < rows.size(); ++i) model_.erase({slices[i], keys_.NameOf(rows[i])});
       table->Erase(found);
     });
@@ -204,6 +264,7 @@ class Run {
   }
 
   void ScanAndChange() {
+    Expire();
     for (auto* table : tables_) {
       ForRows(table, [&](int64_t slice, std::span<uint8_t* const> rows) {
         const auto names = keys_.Read(table, rows);
@@ -223,13 +284,15 @@ class Run {
       std::vector<uint8_t*> rows(1 + random_() % 700);
       while (!cursor.done) {
         int32_t count = 0;
-        REQUIRE(table->Scan(&cursor, slice, rows, &count).ok());
-        if (count > 0) use(slice, std::span<uint8_t* const>(rows.data(), static_cast<size_t>(count)));
+        UntilReady([&] { return table->Scan(&cursor, slice, rows, &count); });
+        if (count > 0)
+          use(slice, std::span<uint8_t* const>(rows.data(), static_cast<size_t>(count)));
       }
     }
   }
 
   void Compare() {
+    Expire();
     Model seen;
     int64_t num_rows = 0;
     for (auto* table : tables_) {
@@ -244,7 +307,7 @@ class Run {
       });
       table->ReleasePins();
     }
-    REQUIRE(num_rows == static_cast<int64_t>(model_.size()));
+    if (spec_.ttl_ms == 0) REQUIRE(num_rows == static_cast<int64_t>(model_.size()));
     REQUIRE(seen.size() == model_.size());
     REQUIRE((seen == model_));
   }
@@ -302,11 +365,13 @@ class Run {
   }
 
   std::mt19937_64 random_;
+  bool io_later_;
   KeyMaker keys_;
   bool sliced_;
   runtime::KeyEncoder group_encoder_;
   RandomClock clock_;
   TemporaryFolder folder_;
+  IoQueue io_;
   std::unique_ptr<runtime::StateBackend> backend_;
   runtime::StateSpec spec_;
   int parallelism_ = 0;
@@ -357,11 +422,38 @@ std::vector<Shape> Shapes() {
 TEST_CASE("keyed and sliced state do as a map does, over checkpoints and restores") {
   for (const Shape& shape : Shapes()) {
     for (uint64_t seed = 1; seed <= 4; ++seed) {
-      INFO("key " << shape.name << (shape.kind == StateKind::kSliced ? ", sliced" : "")
-                  << ", seed " << seed);
-      Run(shape, seed).Go(150);
+      INFO("key " << shape.name << (shape.kind == StateKind::kSliced ? ", sliced" : "") << ", seed "
+                  << seed);
+      Run(shape, {"in memory"}, seed).Go(150);
     }
   }
+}
+
+constexpr Tiers kTiers[] = {{"64 KB", 64 << 10},
+                            {"64 KB, IO later", 64 << 10, true},
+                            {"1 MB, IO later", 1 << 20, true},
+                            {"8 MB", 8 << 20},
+                            {"64 KB, expiring", 64 << 10, false, 1000},
+                            {"64 KB, IO later, expiring", 64 << 10, true, 1000}};
+
+void RunTiers(uint64_t seed, int runs_a_shape, int steps) {
+  for (const Shape& shape : Shapes()) {
+    for (int i = 0; i < runs_a_shape; ++i) {
+      ++seed;
+      const Tiers& tiers = kTiers[seed * 7 / 2 % std::size(kTiers)];
+      if (tiers.ttl_ms > 0 && shape.kind == StateKind::kSliced) continue;
+      INFO("key " << shape.name << (shape.kind == StateKind::kSliced ? ", sliced" : "") << ", "
+                  << tiers.name << ", seed " << seed);
+      Run(shape, tiers, seed).Go(steps);
+    }
+  }
+}
+
+TEST_CASE("state of which little fits into memory does as a map does") { RunTiers(1, 2, 70); }
+
+// By name only: with other seeds each time.
+TEST_CASE("state larger than memory with other seeds each time", "[.]") {
+  RunTiers(std::random_device()(), 12, 150);
 }
 
 }  // namespace

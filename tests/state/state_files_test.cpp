@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "state/file_chain.h"
+#include "tests/state/failing_file_system.h"
 #include "tests/state/state_fixture.h"
 
 namespace millrace::state {
@@ -58,74 +59,6 @@ void Overwrite(const std::string& path, std::string_view bytes) {
   REQUIRE(file.ok());
   REQUIRE((*file)->Append(bytes).ok());
 }
-
-// Fails writes once `budget` bytes were written, and syncs if told to.
-class FailingFileSystem final : public runtime::FileSystem {
- public:
-  int64_t budget_bytes = INT64_MAX;
-  bool fail_sync = false;
-  int64_t short_reads_after = INT64_MAX;
-
-  class File final : public runtime::WritableFile {
-   public:
-    File(FailingFileSystem* owner, std::unique_ptr<runtime::WritableFile> inner)
-        : owner_(owner), inner_(std::move(inner)) {}
-    Status Append(std::string_view bytes) override {
-      const auto left = static_cast<size_t>(std::max<int64_t>(owner_->budget_bytes, 0));
-      owner_->budget_bytes -= static_cast<int64_t>(bytes.size());
-      RETURN_IF_ERROR(inner_->Append(bytes.substr(0, left)));
-      if (bytes.size() > left) return Status::FromErrno("write", "disk", ENOSPC);
-      return Status::Ok();
-    }
-    Status Sync() override {
-      if (owner_->fail_sync) return Status::FromErrno("fdatasync", "disk", EIO);
-      return inner_->Sync();
-    }
-    Status Close() override { return inner_->Close(); }
-
-   private:
-    FailingFileSystem* owner_;
-    std::unique_ptr<runtime::WritableFile> inner_;
-  };
-
-  runtime::Result<std::unique_ptr<runtime::RandomAccessFile>> OpenForRead(
-      const std::string& path) override {
-    return inner_.OpenForRead(path);
-  }
-  runtime::Result<std::unique_ptr<runtime::WritableFile>> Create(const std::string& path) override {
-    ASSIGN_OR_RETURN(auto file, inner_.Create(path));
-    return std::unique_ptr<runtime::WritableFile>(std::make_unique<File>(this, std::move(file)));
-  }
-  Status WriteAtomically(const std::string& path, std::string_view bytes) override {
-    return inner_.WriteAtomically(path, bytes);
-  }
-  runtime::Result<std::string> ReadAll(const std::string& path) override {
-    return inner_.ReadAll(path);
-  }
-  Status MakeDirectories(const std::string& path) override { return inner_.MakeDirectories(path); }
-  runtime::Result<std::vector<runtime::FileInfo>> List(const std::string& path) override {
-    return inner_.List(path);
-  }
-  runtime::Result<bool> Exists(const std::string& path) override { return inner_.Exists(path); }
-  Status Remove(const std::string& path) override { return inner_.Remove(path); }
-  Status RemoveTree(const std::string& path) override { return inner_.RemoveTree(path); }
-  Status Link(const std::string& from, const std::string& to) override {
-    return inner_.Link(from, to);
-  }
-  runtime::Result<std::unique_ptr<runtime::RecoverableWriter>> OpenRecoverable(
-      const std::string& path) override {
-    return inner_.OpenRecoverable(path);
-  }
-  runtime::Result<std::unique_ptr<runtime::RecoverableWriter>> Resume(
-      const std::string& token) override {
-    return inner_.Resume(token);
-  }
-  Status Commit(const std::string& token) override { return inner_.Commit(token); }
-  Status Abort(const std::string& token) override { return inner_.Abort(token); }
-
- private:
-  runtime::FileSystem& inner_ = runtime::LocalFileSystem();
-};
 
 runtime::Result<std::unique_ptr<runtime::SubtaskState>> Restore(
     runtime::StateBackend* backend, std::vector<runtime::StateHandle> handles) {
@@ -374,10 +307,12 @@ TEST_CASE("a file of format version 1 loads") {
   }
 }
 
-TEST_CASE("a budget is refused as long as nothing is evicted") {
+TEST_CASE("a budget that is too small to work with is refused") {
+  TemporaryFolder folder;
   StateBackendOptions options;
   options.type = BackendType::kRocksDb;
-  options.budget_bytes = 1 << 20;
+  options.budget_bytes = 1000;
+  options.local_directory = folder.path();
   auto backend = MakeStateBackend(options);
   runtime::SubtaskStateOptions subtask;
   subtask.pool = runtime::ProcessPool().MakeChild("subtask");

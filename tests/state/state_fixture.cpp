@@ -21,6 +21,14 @@ TemporaryFolder::TemporaryFolder() {
 
 TemporaryFolder::~TemporaryFolder() { (void)runtime::LocalFileSystem().RemoveTree(path_).ok(); }
 
+bool IoQueue::RunOne() {
+  if (work_.empty()) return false;
+  const auto work = std::move(work_.front());
+  work_.pop_front();
+  work();
+  return true;
+}
+
 KeyMaker::KeyMaker(std::vector<LogicalType> types, uint64_t seed, int distinct)
     : types_(std::move(types)), random_(seed), distinct_(distinct) {}
 
@@ -126,7 +134,7 @@ runtime::Result<std::vector<runtime::StateHandle>> TakeCheckpoint(
 
 std::vector<std::unique_ptr<runtime::SubtaskState>> MakeSubtasks(
     runtime::StateBackend* backend, int parallelism,
-    const std::vector<runtime::StateHandle>& handles, int max_parallelism) {
+    const std::vector<runtime::StateHandle>& handles, int max_parallelism, IoQueue* io) {
   std::vector<std::unique_ptr<runtime::SubtaskState>> subtasks;
   for (int i = 0; i < parallelism; ++i) {
     runtime::SubtaskStateOptions options;
@@ -137,6 +145,7 @@ std::vector<std::unique_ptr<runtime::SubtaskState>> MakeSubtasks(
     options.max_parallelism = max_parallelism;
     options.pool = runtime::ProcessPool().MakeChild("subtask");
     options.restore = handles;
+    if (io != nullptr) options.run_io = io->run_io();
     auto subtask = backend->MakeSubtaskState(std::move(options));
     INFO(subtask.status().ToString());
     REQUIRE(subtask.ok());

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -44,6 +46,23 @@ class RandomClock final : public runtime::Clock {
   mutable int64_t nanos_ = 0;
 };
 
+// Takes what should run on IO threads and runs it when a test says so, in order.
+class IoQueue {
+ public:
+  std::function<void(std::function<void()>)> run_io() {
+    return [this](std::function<void()> work) { work_.push_back(std::move(work)); };
+  }
+  // False: there was nothing to run.
+  bool RunOne();
+  void RunAll() {
+    while (RunOne()) {
+    }
+  }
+
+ private:
+  std::deque<std::function<void()>> work_;
+};
+
 // One value of any type as text for a model: "NULL", or its bytes.
 using ModelKey = std::string;
 
@@ -81,6 +100,6 @@ runtime::Result<std::vector<runtime::StateHandle>> TakeCheckpoint(
 std::vector<std::unique_ptr<runtime::SubtaskState>> MakeSubtasks(
     runtime::StateBackend* backend, int parallelism,
     const std::vector<runtime::StateHandle>& handles,
-    int max_parallelism = runtime::kDefaultMaxParallelism);
+    int max_parallelism = runtime::kDefaultMaxParallelism, IoQueue* io = nullptr);
 
 }  // namespace millrace::state

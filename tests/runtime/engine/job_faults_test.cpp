@@ -125,6 +125,7 @@ class HeldBackend : public StateBackend {
                 int64_t keep_from_id) override {
     return backend_->Retain(directory, needed, keep_from_id);
   }
+  Status Compact(const std::string& directory) override { return backend_->Compact(directory); }
   Result<std::vector<StateHandle>> WriteSavepoint(const std::string& directory,
                                                   std::span<const StateHandle> handles) override {
     return backend_->WriteSavepoint(directory, handles);

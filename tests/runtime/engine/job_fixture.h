@@ -22,10 +22,10 @@ namespace millrace::runtime {
 // A worker for tests: executor, registry, state, and a folder that goes when it does.
 class TestWorker {
  public:
-  TestWorker()
+  explicit TestWorker(state::StateBackendOptions state = HashMap())
       : folder(std::filesystem::temp_directory_path() /
                ("engine-test-" + std::to_string(::getpid()) + "-" + NewJobId().substr(0, 8))),
-        backend_(state::MakeStateBackend(HashMap())),
+        backend_(state::MakeStateBackend(InFolder(std::move(state), folder))),
         executor_(MakeThreadedExecutor(2, 8)) {
     std::filesystem::create_directories(folder);
     operators::RegisterOperators(registry);
@@ -38,6 +38,7 @@ class TestWorker {
   }
   ~TestWorker() {
     executor_.reset();
+    backend_.reset();
     std::filesystem::remove_all(folder);
   }
 
@@ -49,6 +50,13 @@ class TestWorker {
   static state::StateBackendOptions HashMap() {
     state::StateBackendOptions options;
     options.type = state::BackendType::kHashMap;
+    return options;
+  }
+
+  // What is evicted goes to the folder too.
+  static state::StateBackendOptions InFolder(state::StateBackendOptions options,
+                                             const std::filesystem::path& folder) {
+    options.local_directory = (folder / "local").string();
     return options;
   }
 
