@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "state/file_chain.h"
-#include "tests/state/failing_file_system.h"
+#include "tests/harness/failing_file_system.h"
 #include "tests/state/state_fixture.h"
 
 namespace millrace::state {

@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "tests/runtime/engine/job_fixture.h"
-#include "tests/state/failing_file_system.h"
+#include "tests/harness/failing_file_system.h"
 
 namespace millrace::runtime {
 namespace {
