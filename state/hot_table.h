@@ -167,7 +167,8 @@ class HotTable final : public runtime::KeyedTable, public runtime::OrderedTable 
                   int32_t count, runtime::Access access);
   void NameKeyGroups(const runtime::KeyNames& names, const int32_t* rows, int32_t count);
   void ResolveStep(int32_t count, runtime::Access access, uint8_t** rows);
-  template <KeyImage::Shape shape, runtime::Access access>
+  // `may_miss`: a row may have to be read first, so that kUpsert has none for it.
+  template <KeyImage::Shape shape, runtime::Access access, bool may_miss>
   void ResolveShaped(int32_t count, uint8_t** rows);
   // The row of named key i, which its first candidate by tag is not; kUpsert: made if absent.
   uint32_t ResolveSlowly(int32_t i, bool upsert);

@@ -134,7 +134,7 @@ uint32_t HotTable::ResolveSlowly(int32_t i, bool upsert) {
   return InsertRow(owner, step_->key_groups[i], tag, image);
 }
 
-template <KeyImage::Shape shape, Access access>
+template <KeyImage::Shape shape, Access access, bool may_miss>
 void HotTable::ResolveShaped(int32_t count, uint8_t** rows) {
   // Stage by stage over blocks of rows, each a block ahead of the next, so that the cache misses of a
   // block overlap: home entry of the index; candidate row by tag; (string bytes;) compare and finish.
@@ -192,7 +192,7 @@ void HotTable::ResolveShaped(int32_t count, uint8_t** rows) {
       if (__builtin_expect(
               id == 0 || !SameKey<shape>(key_, reinterpret_cast<const char*>(row), image), 0)) {
         id = ResolveSlowly(i, upsert);
-        if (id == 0) {
+        if ((!upsert || may_miss) && id == 0) {
           rows[i] = nullptr;
           continue;
         }
@@ -221,9 +221,11 @@ void HotTable::ResolveShaped(int32_t count, uint8_t** rows) {
 void HotTable::ResolveStep(int32_t count, Access access, uint8_t** rows) {
   const auto shaped = [&]<KeyImage::Shape shape>() {
     switch (access) {
-      case Access::kRead: return ResolveShaped<shape, Access::kRead>(count, rows);
-      case Access::kUpdate: return ResolveShaped<shape, Access::kUpdate>(count, rows);
-      case Access::kUpsert: return ResolveShaped<shape, Access::kUpsert>(count, rows);
+      case Access::kRead: return ResolveShaped<shape, Access::kRead, true>(count, rows);
+      case Access::kUpdate: return ResolveShaped<shape, Access::kUpdate, true>(count, rows);
+      case Access::kUpsert:
+        return tiered_ ? ResolveShaped<shape, Access::kUpsert, true>(count, rows)
+                       : ResolveShaped<shape, Access::kUpsert, false>(count, rows);
     }
   };
   switch (key_.shape()) {

@@ -125,6 +125,7 @@ class FileStateBackend final : public runtime::StateBackend {
       MergeInput input;
       input.segments = chain->segments();
       input.key_groups = chain->key_groups();
+      input.compaction = true;
       // Named after its newest file: it is kept as long as a checkpoint of that number would be.
       int64_t id = 0;
       bool elsewhere = false;

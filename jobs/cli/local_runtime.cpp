@@ -70,8 +70,9 @@ Result<std::string> LocalRuntime::MakeOwnDirectory() {
     ::close(lock);
   }
   static std::atomic<int> number{0};
-  const fs::path own = parent / (kDirectoryPrefix + std::to_string(getpid()) + "-" +
-                                 std::to_string(number++));
+  std::string name = kDirectoryPrefix;
+  name.append(std::to_string(getpid())).append("-").append(std::to_string(number++));
+  const fs::path own = parent / name;
   own_lock_ = LockOf(own);
   if (own_lock_ < 0) {
     return runtime::Status::FromErrno("lock", own.string() + ".lock", errno);

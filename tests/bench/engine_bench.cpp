@@ -25,6 +25,7 @@
 #include "runtime/engine/job_graph.h"
 #include "runtime/engine/job_master.h"
 #include "tests/bench/generated_rows.h"
+#include "tests/bench/large_state_rows.h"
 #include "tests/bench/measured_parts.h"
 
 namespace millrace::bench {
@@ -86,12 +87,15 @@ struct Measured {
   double cores = 0;           // CPU-seconds per second
   int checkpoints = 0;        // completed within the windows
   double checkpoint_bytes = 0;
+  ResidentPeak resident;
 };
 
 class Bench {
  public:
-  Bench() : runtime_(Require(jobs::LocalRuntime::Make({}))), registry_(jobs::MakeRegistry()) {
+  explicit Bench(const jobs::LocalRuntimeOptions& options = {})
+      : runtime_(Require(jobs::LocalRuntime::Make(options))), registry_(jobs::MakeRegistry()) {
     AddBenchConnectors(registry_.get());
+    AddManyKeysConnectors(registry_.get());
     measured_executor_ =
         std::make_unique<MeasuredExecutor>(runtime_->environment().executor, &longest_);
     measured_backend_ =
@@ -100,8 +104,9 @@ class Bench {
   Longest& longest() { return longest_; }
 
   // Runs it, reads numRecordsIn of operator `uid` around `windows` windows, drains it. `measured`:
-  // through the parts that measure slices.
-  Measured Run(const JobGraph& graph, const std::string& uid, int windows, bool measured = false) {
+  // through the parts that measure slices. `rows_before`: that the operator must have had before.
+  Measured Run(const JobGraph& graph, const std::string& uid, int windows, bool measured = false,
+               int64_t rows_before = 0) {
     sums_in = sums_out = {};
     rows_in = 0;
     WorkerEnvironment environment = Environment(measured);
@@ -112,6 +117,10 @@ class Bench {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       if (IsTerminal(job->status().state) || Now() - begin > 30) FailJob(*job);
     }
+    while (RowsOf(*job, uid) < rows_before) {
+      Sleep(*job, 0.05);
+      if (Now() - begin > 300) FailJob(*job);
+    }
     Sleep(*job, std::max(1.5, seconds / 2));
     RaiseTo(&longest_.early, longest_.slice.exchange(0));
     const int64_t first_checkpoint = NewestCheckpoint(*job);
@@ -120,7 +129,10 @@ class Bench {
     for (int w = 0; w < windows; ++w) {
       const int64_t rows = RowsOf(*job, uid);
       const double cpu = ProcessCpuSeconds(), wall = Now();
-      Sleep(*job, seconds);
+      for (int part = 0; part < 50; ++part) {
+        Sleep(*job, seconds / 50);
+        result.resident.Sample();
+      }
       const int64_t more = RowsOf(*job, uid) - rows;
       const double used = ProcessCpuSeconds() - cpu;
       all_cpu += used;
@@ -462,6 +474,48 @@ void RunEveryUpdate(Bench& bench) {
   Report(name + ", longest slice while state grows, CPU", ms(longest.early), "ms");
 }
 
+JobGraph CountGraph(const std::string& source) {
+  const RowType input = {{"k", kCount}};
+  const RowType output = {{"k", kCount}, {"c", kCount}};
+  const json config = {{"grouping", {0}},
+                       {"aggCalls", json::array({AggregateCall("COUNT", json::array(), "BIGINT NOT NULL")})},
+                       {"aggCallNeedRetractions", {false}},
+                       {"generateUpdateBefore", true},
+                       {"needRetraction", false},
+                       {"stateTtlMs", 0},
+                       {"miniBatch", {{"enabled", false}, {"size", 0}}}};
+  JobGraph graph;
+  graph.name = "count";
+  graph.vertices = {VertexOf("rows", 2, {Table("source", source, input, {}, -1)}),
+                    VertexOf("aggregate", 2,
+                             {Step("group-aggregate", input, output, config, -1),
+                              Table("sink", "sum", output, {}, 0)})};
+  graph.edges = {HashEdge(0, {0}, input)};
+  graph.options["execution.checkpointing.interval"] = "1 s";
+  graph.options["execution.checkpointing.dir"] = directory;
+  return graph;
+}
+
+// State of 340 MB (34 bytes a key in memory) in a twentieth of that. Its own runtime, with that budget; what the
+// process holds with one key is the bare process.
+void RunLargerThanMemory(Bench&, const std::string& source, const std::string& name, double floor) {
+  constexpr int64_t kBudget = kManyKeys * 34 / 20;
+  jobs::LocalRuntimeOptions options;
+  options.state_memory_bytes = static_cast<uint64_t>(kBudget);
+  Bench bench(options);
+  const double all_seconds = std::exchange(seconds, 1);
+  const Measured bare = bench.Run(CountGraph("one-key"), "group-aggregate", 1);
+  seconds = all_seconds;
+  const Measured run =
+      bench.Run(CountGraph(source), "group-aggregate", kWindows, false, kManyKeys + 1'000'000);
+  RequireSum(name, 1, rows_in);
+  Report(name, Median(run.rates) * 1e3, "K rows/s/core", floor);
+  ReportCheckpoints(name, run);
+  Report(name + ", resident over the bare process",
+         static_cast<double>(run.resident.peak() - bare.resident.peak()) * 1e-6, "MB", kBudget * 1e-6);
+  Report(name + ", the bare process", static_cast<double>(bare.resident.peak()) * 1e-6, "MB");
+}
+
 void RunTumbling(Bench& bench) {
   const std::string name = "tumbling COUNT by key, 100 K keys";
   const Measured run = bench.Run(TumblingGraph(), "window-aggregate", kWindows);
@@ -481,6 +535,15 @@ struct Case {
   void (*run)(Bench&);
 };
 constexpr Case kCases[] = {
+    // First, while the process is small.
+    {"large-state",
+     [](Bench& bench) {
+       RunLargerThanMemory(bench, "many-keys", "COUNT by 10 M uniform keys, state 20 times the memory", 150);
+     }},
+    {"large-state-zipf",
+     [](Bench& bench) {
+       RunLargerThanMemory(bench, "many-keys-zipf", "COUNT by 10 M Zipf 0.99 keys, state 20 times the memory", 400);
+     }},
     {"calc", RunCalc},
     {"mini-batch",
      [](Bench& bench) {

@@ -28,7 +28,7 @@ import demo  # noqa: E402
 import expected  # noqa: E402
 import produce  # noqa: E402
 
-STEPS = ["after-prepare", "before-manifest", "after-manifest", "before-commit", "mid-commit"]
+STEPS = ["after-prepare", "before-manifest", "after-manifest", "before-commit", "mid-commit", "mid-compaction"]
 
 
 class World:
@@ -84,7 +84,7 @@ class World:
             except Exception:
                 time.sleep(0.2)
 
-    def start_job(self, parallelism=2, crash_at=None):
+    def start_job(self, parallelism=2, crash_at=None, options=("execution.checkpointing.interval=200 ms",)):
         extra = []
         jobs = sorted(glob.glob(os.path.join(self.checkpoints, "*")), key=os.path.getmtime)
         if jobs and glob.glob(os.path.join(jobs[-1], "chk-*", "_metadata")):
@@ -98,7 +98,7 @@ class World:
         self.log_file = open(os.path.join(self.folder, "job.log"), "a")
         self.job = subprocess.Popen(
             [self.millrace, "run", self.plan, "--name", "flights", "-p", str(parallelism), "--checkpoint-dir",
-             self.checkpoints, "-D", "execution.checkpointing.interval=200 ms", "--rest-port", "-1", *extra],
+             self.checkpoints, *(word for option in options for word in ("-D", option)), "--rest-port", "-1", *extra],
             stdout=self.log_file, stderr=self.log_file, env=environment)
 
     def newest_checkpoint(self):
@@ -167,9 +167,15 @@ def random_kills(millrace, folder, kills, seed, rescale):
 def step_kills(millrace, folder, step):
     world = World(millrace, folder, 1)
     try:
-        producer = threading.Thread(target=world.produce, args=(0.03,), daemon=True)
-        # The third checkpoint: committed epochs lie before it, and rows are in flight.
-        world.start_job(crash_at=step + ":3")
+        if step == "mid-compaction":
+            # Files of state are merged when rows are evicted and there are more than 64 files: in this many checkpoints.
+            producer = threading.Thread(target=world.produce, args=(0.12,), daemon=True)
+            world.start_job(crash_at=step, options=("execution.checkpointing.interval=50 ms",
+                                                    "state.backend.rocksdb.memory.fixed-per-tm=64kb"))
+        else:
+            # The third checkpoint: committed epochs lie before it, and rows are in flight.
+            producer = threading.Thread(target=world.produce, args=(0.03,), daemon=True)
+            world.start_job(crash_at=step + ":3")
         producer.start()
         try:
             world.job.wait(timeout=40)

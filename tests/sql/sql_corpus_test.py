@@ -30,10 +30,15 @@ MUST_PASS = 382
 # character that is no digit ("1a" is 1, "." is 0), above that digits of any script; Millrace refuses both.
 KNOWN_WRONG = 1
 
+TINY_STATE = ["-D", "state.backend.rocksdb.memory.fixed-per-tm=64kb"]
 NORMAL = [("p 1, batch 1024", ["-p", "1", "--batch-size", "1024"]),
-          ("p 1, batch 1", ["-p", "1", "--batch-size", "1"])]
+          ("p 1, batch 1", ["-p", "1", "--batch-size", "1"]),
+          # The least budget: all rows of state leave memory after each batch.
+          ("rocksdb in 64 KB, batch 1", ["-p", "1", "--batch-size", "1", *TINY_STATE])]
 NIGHTLY = [("p 4, batch 1024", ["-p", "4", "--batch-size", "1024"]),
            ("p 4, batch 1", ["-p", "4", "--batch-size", "1"]),
+           ("rocksdb in 64 KB, batch 1024", ["-p", "1", "--batch-size", "1024", *TINY_STATE]),
+           ("rocksdb in 64 KB, p 4", ["-p", "4", "--batch-size", "32", *TINY_STATE]),
            ("hashmap", ["-p", "1", "--batch-size", "1024", "-D", "state.backend.type=hashmap"])]
 
 TABLE = re.compile(r"table\s+(\w+)\s*(\(.*\))\s*(?:with\s+(.*))?", re.S)
