@@ -304,6 +304,65 @@ TEST_CASE("a mini-batch emits what a group became, at its last row") {
         Rows{"+U[1, a text of some length]"});
 }
 
+TEST_CASE("bundles of one row emit every update, larger ones come to the same groups") {
+  Job job;
+  job.retract = true;
+  job.calls.push_back(AggCall("$COUNT$1", "1", "BIGINT NOT NULL", 2, true));
+  job.calls.push_back(AggCall("$SUM$1", "1", "INT", -1, true));
+  job.output = "k BIGINT, c BIGINT NOT NULL, s INT, d BIGINT NOT NULL, t INT";
+  std::mt19937 random(7);
+  Rows rows;
+  std::vector<std::string> inside;  // may be taken back
+  for (int i = 0; i < 600; ++i) {
+    if (!inside.empty() && random() % 5 < 2) {
+      const size_t at = random() % inside.size();
+      rows.push_back("-D" + inside[at]);
+      inside.erase(inside.begin() + static_cast<std::ptrdiff_t>(at));
+    } else {
+      inside.push_back("[" + std::to_string(random() % 7) + ", " +
+                       (random() % 9 == 0 ? "null" : std::to_string(random() % 4)) + ", " +
+                       (random() % 2 == 0 ? "true" : "false") + ", a]");
+      rows.push_back("+I" + inside.back());
+    }
+  }
+  const auto groups_of = [](const Rows& changelog) {
+    std::multiset<std::string> groups;
+    for (const std::string& change : changelog) {
+      const std::string row = change.substr(2);
+      if (change.starts_with("+")) {
+        groups.insert(row);
+      } else {
+        REQUIRE(groups.contains(row));  // each update takes back what was there
+        groups.erase(groups.find(row));
+      }
+    }
+    return groups;
+  };
+  const Rows every = Run(job, rows);
+  size_t last_size = every.size() + 1;
+  for (int bundle : {1, 2, 7, 100, 10'000}) {
+    job.bundle_rows = bundle;
+    Rows first;
+    for (int32_t input_rows : {1, 3, 1024}) {
+      for (bool selected : {false, true}) {
+        INFO("bundles of " << bundle << ", batches of " << input_rows << ", selected " << selected);
+        OperatorDriver::Options options;
+        options.input_rows = input_rows;
+        options.selected = selected;
+        OperatorDriver driver(operators::GroupAggregate::Make, job.Spec(), options);
+        driver.Process(rows);
+        driver.Finish();
+        if (first.empty()) first = driver.changelog();
+        CHECK(driver.changelog() == first);  // however batches are cut
+      }
+    }
+    if (bundle == 1) CHECK(first == every);
+    CHECK(groups_of(first) == groups_of(every));
+    CHECK(first.size() < last_size);
+    last_size = first.size();
+  }
+}
+
 TEST_CASE("group aggregate refuses what it can't compute by name") {
   const auto refusal = [](const Job& job) {
     const auto made = operators::GroupAggregate::Make(job.Spec(), {});
