@@ -23,7 +23,7 @@ struct MergeInput {
   std::vector<ChainSegment> later_segments;
   runtime::KeyGroupRange key_groups;
   int max_parallelism = runtime::kDefaultMaxParallelism;  // matters to savepoints only
-  bool compaction = false;  // has the crash point "mid-compaction"
+  bool compaction = false;                                // has the crash point "mid-compaction"
 };
 
 // Reads a state, one key group at a time into memory, and gives each to `use`. Blocks.

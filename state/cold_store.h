@@ -43,9 +43,12 @@ struct LiveKeys {
 // Thread-safe; every call blocks. Held by its families.
 class ColdStore : public std::enable_shared_from_this<ColdStore> {
  public:
-  // Creates `directory`, which must not exist, and a store in it. `files` outlives the store.
+  // Creates `directory`, which must not exist, and a store in it. `files` outlives the store. Files
+  // that are merged are cut at about `file_bytes`: while one is written the hashes of all its keys
+  // are in memory.
   static runtime::Result<std::shared_ptr<ColdStore>> Open(const std::string& directory,
-                                                          runtime::FileSystem& files);
+                                                          runtime::FileSystem& files,
+                                                          uint64_t file_bytes);
   ~ColdStore();
   ColdStore(const ColdStore&) = delete;
   ColdStore& operator=(const ColdStore&) = delete;
@@ -57,11 +60,12 @@ class ColdStore : public std::enable_shared_from_this<ColdStore> {
 
  private:
   friend class ColdFamily;
-  ColdStore(std::string directory, runtime::FileSystem& files);
+  ColdStore(std::string directory, runtime::FileSystem& files, uint64_t file_bytes);
   runtime::Status Note(runtime::Status status);
 
   const std::string directory_;
   runtime::FileSystem& files_;
+  const uint64_t file_bytes_;
   std::unique_ptr<rocksdb::Env> env_;
   rocksdb::DB* db_ = nullptr;
   std::atomic<bool> failed_{false};

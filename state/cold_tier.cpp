@@ -137,7 +137,7 @@ Status ColdTier::Poll() {
   FreezeIfFull();
   while (!frozen_.empty() && frozen_.front()->ingested.load(std::memory_order_acquire)) {
     any_ingested_ = true;
-    if (spare_.size() < kMostFrozen) {
+    if (spare_.empty()) {
       spare_.push_back(std::move(frozen_.front()->run));
       spare_.back().Clear();
     }

@@ -16,6 +16,7 @@ using runtime::StringRef;
 namespace {
 
 constexpr uint16_t kNullBit = 0x8000;  // key groups are below it
+constexpr size_t kMostFreePages = 16;
 constexpr int64_t kMostWordsACall = 16 * 1024;
 
 template <typename T>
@@ -195,7 +196,8 @@ int32_t HotTable::EvictPage() {
   if (sweep_.running && sweep_.owner == number && index < sweep_.page) --sweep_.page;
   --owned_pages_;
   pages_.GivePage(page);
-  if (surroundings_.sparing) pages_.ReleasePage(page);
+  // Some wait for the next owner: giving memory back stops every thread for a moment.
+  if (surroundings_.sparing && pages_.num_free() > kMostFreePages) pages_.ReleasePage(page);
   return fewest;
 }
 

@@ -37,6 +37,7 @@ class RowPages {
   uint32_t PageOf(uint32_t id) const { return id >> page_shift_; }
   uint32_t FirstOf(uint32_t page) const { return page << page_shift_; }
   uint32_t OwnerOf(uint32_t page) const { return owners_[page]; }
+  size_t num_free() const { return free_pages_.size(); }
   uint32_t num_pages() const { return static_cast<uint32_t>(owners_.size()); }
 
   uint8_t* RowAt(uint32_t id) const { return base_ + static_cast<size_t>(id) * row_bytes_; }

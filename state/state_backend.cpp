@@ -284,7 +284,7 @@ class FileStateBackend final : public runtime::StateBackend {
     std::shared_ptr<ColdStore> store = store_.lock();
     if (store == nullptr || store->failed()) {
       ASSIGN_OR_RETURN(store, ColdStore::Open(LocalFolder() + "/rocksdb-" + std::to_string(next_file_++),
-                                              *options_.local_files));
+                                              *options_.local_files, budget_->ColdFileBytes()));
       store_ = store;
     }
     return store->MakeFamily();

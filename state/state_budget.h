@@ -27,6 +27,10 @@ class StateBudget {
   size_t RunBytes() const { return Share(bytes_ / 100 * 20 / 2, 32 << 10, 64 << 20); }
   // Copies of changed rows that a subtask keeps in memory before they are spilled.
   size_t DeltaBytes() const { return Share(bytes_ / 100 * 5, 32 << 10, 64 << 20); }
+  // Of a file that RocksDB writes when it merges.
+  uint64_t ColdFileBytes() const {
+    return static_cast<uint64_t>(std::clamp<int64_t>(bytes_ / 16, 1 << 20, 64 << 20));
+  }
   // The filter of evicted keys of all tables of a subtask.
   int64_t FilterBytes() const { return bytes_ / 10 / subtasks(); }
   // A small budget is kept to the page: no memory is touched ahead of its use.

@@ -16,8 +16,8 @@ namespace millrace::bench {
 
 constexpr int64_t kManyKeys = 10'000'000;
 
-// Draws ranks below `count`, rank r with a probability of about 1 / (r + 1)^0.99 (Gray et al., Quickly
-// generating billion-record synthetic databases, 1994; as YCSB does).
+// Draws ranks below `count`, rank r with a probability of about 1 / (r + 1)^0.99 (Gray et al.,
+// Quickly generating billion-record synthetic databases, 1994; as YCSB does).
 class Zipf {
  public:
   explicit Zipf(int64_t count) : count_(static_cast<double>(count)) {

@@ -5,8 +5,8 @@
 #include <fstream>
 #include <thread>
 
-#include "tests/runtime/engine/job_fixture.h"
 #include "tests/harness/failing_file_system.h"
+#include "tests/runtime/engine/job_fixture.h"
 
 namespace millrace::runtime {
 namespace {
@@ -36,9 +36,9 @@ class Job {
         {"fields.k.max", std::to_string(kKeys - 1)},
         {"fields.v.min", "1"},
         {"fields.v.max", "1"}};
-    JobGraph graph = SumGraph(
-        TableOf("source", "datagen", kNumbers, options, -1),
-        TableOf("sink", "values", kSums, {{"values.output-file", file_}}, 0), parallelism);
+    JobGraph graph =
+        SumGraph(TableOf("source", "datagen", kNumbers, options, -1),
+                 TableOf("sink", "values", kSums, {{"values.output-file", file_}}, 0), parallelism);
     graph.options = {{"execution.checkpointing.interval", "20 ms"},
                      {"execution.checkpointing.dir", (worker_.folder / "checkpoints").string()},
                      {"restart-strategy.type", "fixed-delay"},
@@ -64,7 +64,8 @@ class Job {
       const size_t first = line.find(", "), second = line.find(", ", first + 2);
       REQUIRE(second != std::string::npos);
       auto& sums = last[line.substr(3, first - 3)];
-      sums = std::max(sums, {std::stoll(line.substr(first + 2)), std::stoll(line.substr(second + 2))});
+      sums =
+          std::max(sums, {std::stoll(line.substr(first + 2)), std::stoll(line.substr(second + 2))});
     }
     int64_t count = 0;
     for (const auto& [key, sums] : last) {
