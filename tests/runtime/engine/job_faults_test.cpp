@@ -30,7 +30,7 @@ class FeedReader : public SourceReader {
     return Status::Ok();
   }
   Status AddSplits(const std::vector<Split>& splits) override {
-    for (const Split& split : splits) next_ = std::stoll(split.position);
+    for (const Split& split : splits) feed_->read = next_ = std::stoll(split.position);
     return Status::Ok();
   }
   void NoMoreSplits() override { no_more_ = true; }
@@ -188,6 +188,14 @@ struct Fixture : TestWorker {
     (*job)->Start();
     return *job;
   }
+  // Ends a job that would read for ever; what it has read by then is all there is.
+  void Drain(JobMaster& job) {
+    const int64_t before = feed->read;  // maybe by an attempt that is over
+    WaitUntil([&] { return feed->read != before; });
+    job.StopJob("", true, nullptr);
+    CHECK(job.Wait() == JobState::kFinished);
+    feed->rows = feed->read;
+  }
   void RequireExact() const {
     const auto rows = ledger.committed();
     CHECK(static_cast<int64_t>(rows.size()) == feed->rows);
@@ -221,6 +229,8 @@ struct Fixture : TestWorker {
   Ledger ledger;
 };
 
+constexpr int64_t kEndless = 1 << 30;
+
 const std::map<std::string, std::string> kQuickRestarts = {
     {"execution.checkpointing.interval", "5 ms"},
     {"restart-strategy.type", "fixed-delay"},
@@ -235,14 +245,14 @@ std::map<std::string, std::string> With(std::map<std::string, std::string> optio
 
 TEST_CASE("a restart that can't be deployed counts as an attempt") {
   Fixture f;
-  f.feed->rows = 10'000;
+  f.feed->rows = kEndless;
   const auto job = f.Start(f.Graph(2, kQuickRestarts));
   f.WaitUntil([&] { return job->status().completed_checkpoints >= 2; });
   SECTION("and the next one may succeed") {
     f.feed->makes_to_fail = 2;
     f.feed->fail_now = true;
-    CHECK(job->Wait() == JobState::kFinished);
-    CHECK(f.feed->makes == 4);
+    f.WaitUntil([&] { return f.feed->makes == 4 && job->status().state == JobState::kRunning; });
+    f.Drain(*job);
     CHECK(job->status().restarts == 3);
     f.RequireExact();
   }
@@ -257,7 +267,7 @@ TEST_CASE("a restart that can't be deployed counts as an attempt") {
 
 TEST_CASE("a job that is down ends at its last checkpoint when it is stopped") {
   Fixture f;
-  f.feed->rows = 100'000;
+  f.feed->rows = kEndless;
   const auto job =
       f.Start(f.Graph(1, With(kQuickRestarts, {{"restart-strategy.fixed-delay.delay", "1 h"}})));
   f.WaitUntil([&] { return job->status().completed_checkpoints >= 2; });
@@ -276,7 +286,7 @@ TEST_CASE("a job that is down ends at its last checkpoint when it is stopped") {
 
 TEST_CASE("what was prepared for a checkpoint that is aborted while it is copied is committed") {
   Fixture f;
-  f.feed->rows = 1 << 30;  // as many as are read meanwhile
+  f.feed->rows = kEndless;
   const auto job = f.Start(f.Graph(
       2, With(kQuickRestarts, {{"execution.checkpointing.timeout", "100 ms"},
                                {"execution.checkpointing.tolerable-failed-checkpoints", "1000"}})));
@@ -288,11 +298,9 @@ TEST_CASE("what was prepared for a checkpoint that is aborted while it is copied
     const int64_t so_far = job->status().completed_checkpoints;
     f.WaitUntil([&] { return job->status().completed_checkpoints > so_far; });
   }
-  Fixture::Answer drained;
-  job->StopJob("", true, drained.callback());
-  CHECK(job->Wait() == JobState::kFinished);
+  f.Drain(*job);
   CHECK(job->status().restarts == 0);
-  f.feed->rows = f.feed->read;
+
   f.RequireExact();
 }
 
@@ -314,7 +322,7 @@ TEST_CASE("a checkpoint that takes too long counts as failed, with an interval o
 
 TEST_CASE("a savepoint holds whatever the job does afterwards") {
   Fixture f;
-  f.feed->rows = 6000;
+  f.feed->rows = kEndless;
   JobStart start;
   std::string savepoint_path;
   {
@@ -334,6 +342,7 @@ TEST_CASE("a savepoint holds whatever the job does afterwards") {
     job->Cancel();
     job->Wait();
   }
+  f.feed->rows = f.feed->read + 3000;
   SECTION("the job's own folder") {
     std::filesystem::remove_all(savepoint_path);
     const auto job = f.Start(f.Graph(1, kQuickRestarts), start);
@@ -359,7 +368,7 @@ TEST_CASE("a savepoint holds whatever the job does afterwards") {
 TEST_CASE(
     "a job that goes back to an older checkpoint leaves no newer one of its past in the way") {
   Fixture f;
-  f.feed->rows = 20'000;
+  f.feed->rows = kEndless;
   auto options = kQuickRestarts;
   options["execution.checkpointing.num-retained"] = "3";
   std::string older, folder;
@@ -396,7 +405,7 @@ TEST_CASE(
 
 TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
   Fixture f;
-  f.feed->rows = 10'000;
+  f.feed->rows = kEndless;
   const auto job = f.Start(f.Graph(2, kQuickRestarts));
   f.WaitUntil([&] { return job->status().completed_checkpoints >= 1; });
   const bool stop = GENERATE(true, false);
@@ -406,8 +415,8 @@ TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
   } else {
     job->TriggerSavepoint("/proc/none", answer.callback());
   }
-  CHECK(job->Wait() == JobState::kFinished);
-  REQUIRE(answer.count == 1);
+  f.WaitUntil([&] { return answer.count == 1; });
+  f.Drain(*job);
   CHECK_THAT(answer.result.status.message(), Catch::Contains("/proc/none"));
   CHECK(job->status().restarts == 0);
   f.RequireExact();
@@ -415,7 +424,7 @@ TEST_CASE("a savepoint that can't be written is refused, and the job goes on") {
 
 TEST_CASE("checkpoints hold what is not committed yet, however slow the commit is") {
   Fixture f;
-  f.feed->rows = 12'000;
+  f.feed->rows = kEndless;
   std::atomic<bool> down{false};
   f.ledger.before_commit = [&] {
     return down ? Status::External("the ledger is away") : Status::Ok();
@@ -431,7 +440,7 @@ TEST_CASE("checkpoints hold what is not committed yet, however slow the commit i
     job->Wait();
     path = job->status().last_checkpoint_path;
   }
-  REQUIRE(f.feed->read < f.feed->rows);
+  f.feed->rows = f.feed->read + 2000;
   down = false;
   JobStart start;
   start.restore_path = path;
@@ -442,7 +451,7 @@ TEST_CASE("checkpoints hold what is not committed yet, however slow the commit i
 
 TEST_CASE("commits of a sink run one at a time") {
   Fixture f;
-  f.feed->rows = 6000;
+  f.feed->rows = kEndless;
   std::atomic<int> inside{0};
   std::atomic<bool> two{false};
   f.ledger.before_commit = [&] {
@@ -455,12 +464,15 @@ TEST_CASE("commits of a sink run one at a time") {
     const auto job = f.Start(f.Graph(2, kQuickRestarts));
     f.WaitUntil([&] { return f.feed->read > 500; });
     f.feed->fail_now = true;
-    CHECK(job->Wait() == JobState::kFinished);
+    f.WaitUntil([&] { return job->status().restarts == 1 && f.feed->makes == 2; });
+    f.WaitUntil([&] { return job->status().state == JobState::kRunning; });
+    f.Drain(*job);
     CHECK(job->status().restarts == 1);
   }
   SECTION("without one") {
     const auto job = f.Start(f.Graph(2, kQuickRestarts));
-    CHECK(job->Wait() == JobState::kFinished);
+    f.WaitUntil([&] { return job->status().completed_checkpoints >= 10; });
+    f.Drain(*job);
   }
   CHECK(!two);
   f.RequireExact();
@@ -468,8 +480,7 @@ TEST_CASE("commits of a sink run one at a time") {
 
 TEST_CASE("a drain ends with a failure of the job, which goes on and reads all") {
   Fixture f;
-  f.feed->rows = 4000;
-  f.feed->bounded = false;
+  f.feed->rows = kEndless;
   std::atomic<bool> may{true};
   f.ledger.may_prepare = [&](int, int64_t) { return may.load(); };
   const auto job = f.Start(f.Graph(2, kQuickRestarts));
@@ -483,9 +494,12 @@ TEST_CASE("a drain ends with a failure of the job, which goes on and reads all")
   f.WaitUntil([&] { return failed.count == 1; });
   CHECK_THAT(failed.result.status.message(), Catch::Contains("a subtask broke"));
   may = true;
-  f.WaitUntil([&] { return f.feed->read == f.feed->rows; });
+  f.WaitUntil([&] { return job->status().state == JobState::kRunning && f.feed->makes == 2; });
+  const int64_t before = f.feed->read;
+  f.WaitUntil([&] { return f.feed->read != before; });
   job->StopJob("", true, again.callback());
   CHECK(job->Wait() == JobState::kFinished);
+  f.feed->rows = f.feed->read;
   CHECK(again.count == 1);
   CHECK(again.result.status.ok());
   f.RequireExact();
