@@ -76,12 +76,16 @@ Status JobMaster::TakeOverFolder(FileSystem& files) {
   ASSIGN_OR_RETURN(const std::vector<FileInfo> entries, files.List(JobDirectory()));
   for (const FileInfo& entry : entries) {
     const int64_t number = CheckpointNumber(entry.path);
-    if (number <= restored_->checkpoint_id) continue;
-    behind_ = true;
+    if (number < 0 || number == restored_->checkpoint_id) continue;
+    behind_ |= number > restored_->checkpoint_id;
     last_checkpoint_id_ = std::max(last_checkpoint_id_, number);
     retained_.emplace_back(number, entry.path);
+    // What it names stays as long as it does. One that is not complete names nothing.
+    std::string found;
+    Result<Manifest> other = ReadManifest(files, entry.path, &found);
+    if (other.ok()) retained_handles_[number] = other->Handles();
   }
-  std::sort(retained_.begin() + 1, retained_.end());
+  std::sort(retained_.begin(), retained_.end());
   return Status::Ok();
 }
 
