@@ -151,12 +151,13 @@ void HotTable::Renew(uint8_t* row) {
   std::memset(row + value_offset_, 0, row_bytes_ - value_offset_);
 }
 
+void HotTable::CopyFrozen(uint32_t id, const uint8_t* row) {
+  CopyRow(id, KeyGroupOf(row), owners_[pages_.OwnerOf(pages_.PageOf(id))].slice, true, &copied_);
+  RowPages::Clear(pages_.frozen(), id);
+}
+
 void HotTable::Touch(uint32_t id, uint8_t* row) {
-  if (sweep_.running && RowPages::Test(pages_.frozen(), id)) {
-    const uint32_t owner = pages_.OwnerOf(pages_.PageOf(id));
-    CopyRow(id, KeyGroupOf(row), owners_[owner].slice, true, &copied_);
-    RowPages::Clear(pages_.frozen(), id);
-  }
+  CopyIfFrozen(id, row);
   RowPages::Set(pages_.changed(), id);
 }
 
@@ -167,10 +168,7 @@ void HotTable::EraseRow(uint32_t id, bool tombstone) {
   Owner& owner = owners_[owner_number];
   const bool is_null = IsNullKey(id);
   const uint16_t key_group = KeyGroupOf(row);
-  if (sweep_.running && RowPages::Test(pages_.frozen(), id)) {
-    CopyRow(id, key_group, owner.slice, true, &copied_);
-    RowPages::Clear(pages_.frozen(), id);
-  }
+  CopyIfFrozen(id, row);
   if (tombstone && RowPages::Test(pages_.stored(), id)) {
     AppendKey(is_null ? BlockKind::kEraseNull : BlockKind::kErase, id, key_group, owner.slice);
   }

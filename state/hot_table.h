@@ -194,6 +194,11 @@ class HotTable final : public runtime::KeyedTable, public runtime::OrderedTable 
   uint32_t OwnerForSlice(int64_t slice, bool make);
   void DropOwner(uint32_t owner);
   bool SweepRemains(Remains* remains, size_t most_pages);
+  // Before a row changes or leaves: what the checkpoint being taken needs of it.
+  void CopyIfFrozen(uint32_t id, const uint8_t* row) {
+    if (sweep_.running && RowPages::Test(pages_.frozen(), id)) CopyFrozen(id, row);
+  }
+  void CopyFrozen(uint32_t id, const uint8_t* row);
   void CopyRow(uint32_t id, uint16_t key_group, int64_t slice, bool mixed, TableDelta* delta);
   void CopyPage(uint32_t page, uint16_t key_group, int64_t slice, int64_t* copied);
   void AppendKey(BlockKind kind, uint32_t id, uint16_t key_group, int64_t slice);

@@ -96,10 +96,7 @@ void HotTable::EvictRow(uint32_t id) {
   Owner& owner = owners_[owner_number];
   const bool is_null = IsNullKey(id);
   const uint16_t key_group = KeyGroupOf(row);
-  if (sweep_.running && RowPages::Test(pages_.frozen(), id)) {
-    CopyRow(id, key_group, owner.slice, true, &copied_);
-    RowPages::Clear(pages_.frozen(), id);
-  }
+  CopyIfFrozen(id, row);
   // What no checkpoint holds goes with the next one: it is not looked for in the cold tier.
   if (RowPages::Test(pages_.changed(), id)) {
     CopyRow(id, key_group, owner.slice, true, &coming_);

@@ -20,30 +20,21 @@ using runtime::TypeKind;
 using runtime::Utf8Width;
 using runtime::VectorPtr;
 
-// CHAR(n) and VARCHAR(n) results are cut to their length, as Flink does for UPPER('ß').
-std::string_view Fit(const LogicalType& type, std::string_view text) {
-  return type.length() == LogicalType::kMaxLength ? text
-                                                  : runtime::TakeCodePoints(text, type.length());
-}
-
+// A letter may become two, so a result may be longer than its type says, as Flink's are.
 struct Upper {
-  LogicalType type;
   std::string scratch;
-  Status prepare(const CallShape& call) {
-    type = call.type;
-    return Status::Ok();
-  }
   void call(StringResult& result, std::string_view text) {
     scratch.clear();
     AppendUpper(text, &scratch);
-    result.Assign(Fit(type, scratch));
+    result.Assign(scratch);
   }
 };
-struct Lower : Upper {
+struct Lower {
+  std::string scratch;
   void call(StringResult& result, std::string_view text) {
     scratch.clear();
     AppendLower(text, &scratch);
-    result.Assign(Fit(type, scratch));
+    result.Assign(scratch);
   }
 };
 

@@ -10,8 +10,8 @@
 namespace millrace::runtime {
 
 // Names what a writer has prepared for one checkpoint and a committer makes visible. Stored in the
-// checkpoint. The engine keeps each until a checkpoint >= checkpoint_id is complete, and stores all
-// that it keeps in every later checkpoint: those of a failed checkpoint are committed by the next.
+// checkpoint. The engine keeps each until Commit has made it visible, and stores all that it
+// keeps in every checkpoint meanwhile: those of a failed checkpoint are committed by the next.
 struct Committable {
   int64_t checkpoint_id = 0;
   int32_t subtask = 0;

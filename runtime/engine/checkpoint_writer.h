@@ -12,7 +12,7 @@ namespace millrace::runtime {
 struct CheckpointToWrite {
   Manifest manifest;  // all but its vertices
   std::vector<SubtaskSnapshot> snapshots;
-  std::string folder;        // empty: it is kept nowhere (no checkpoint folder is set)
+  std::string folder;        // empty: only the savepoint is written, or nothing is kept
   std::string savepoint;     // folder of a savepoint of the same moment; empty: none
   std::string state_folder;  // of the state's files
 };
@@ -20,9 +20,8 @@ struct CheckpointToWrite {
 struct WrittenCheckpoint {
   Status status;            // of the checkpoint
   Status savepoint_status;  // of the savepoint beside it, which is tried once that is complete
-  bool in_doubt =
-      false;          // it failed, but may be complete on the disk: an older one must not be used
-  Manifest manifest;  // complete if status is ok
+  bool in_doubt = false;  // it failed, but may be complete on disk: an older one must not be used
+  Manifest manifest;      // complete if status is ok
   std::vector<StateHandle> handles;
   uint64_t bytes = 0;
   struct Lost {

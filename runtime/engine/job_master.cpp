@@ -59,10 +59,10 @@ Result<std::shared_ptr<JobMaster>> JobMaster::Make(JobGraph graph, WorkerEnviron
   return master;
 }
 
-// If the restored checkpoint is one that the job keeps in its folder, it goes on with that: this
-// one is its to keep and, when newer ones are complete, to remove. So are newer ones that are
-// there, of a past that the user has gone back on; new ones get higher numbers, so that the newest
-// is always of this run once it has one.
+// If the restored checkpoint is one that the job keeps in its folder, it goes on with that: all there
+// are its to keep and, when newer ones are complete, to remove. Those newer than the restored one are
+// of a past that the user has gone back on: new ones get higher numbers, so that the newest is always
+// of this run once it has one.
 Status JobMaster::TakeOverFolder(FileSystem& files) {
   if (options_.checkpoint_directory.empty()) return Status::Ok();
   job_id_ = start_.job_id.empty() ? restored_->job_id : start_.job_id;

@@ -173,8 +173,7 @@ class JobMaster : public Runnable,
   int64_t next_checkpoint_ms_ = INT64_MAX;
   int64_t last_checkpoint_end_ms_ = 0;
   int failed_in_a_row_ = 0;
-  bool in_doubt_ =
-      false;  // whether the newest checkpoint is complete: no restart from an older one
+  bool in_doubt_ = false;  // the newest checkpoint may be complete: no restart from an older one
   std::deque<Wanted> wanted_;
   std::optional<Wanted> drain_;
   std::optional<Wanted> stop_down_;  // a stop of a job that is down
@@ -183,8 +182,7 @@ class JobMaster : public Runnable,
   std::map<int64_t, std::vector<StateHandle>> retained_handles_;
   std::vector<StateHandle> newest_handles_;
   bool stopping_ = false;  // a stop's checkpoint is being taken, or taken
-  bool last_taken_ =
-      false;  // that of a stop or the final one is complete: it only has to be committed
+  bool last_taken_ = false;  // that of a stop or the final one is complete, and is committed now
   int finished_ = 0;
 };
 

@@ -80,22 +80,7 @@ class FeedSource : public Source {
  public:
   explicit FeedSource(std::shared_ptr<Feed> feed) : feed_(std::move(feed)) {}
   Result<std::unique_ptr<SplitEnumerator>> MakeEnumerator() override {
-    class Enumerator : public SplitEnumerator {
-     public:
-      Result<std::vector<Split>> Discover() override {
-        if (std::exchange(found_, true)) return std::vector<Split>{};
-        return std::vector<Split>{{"feed", "0"}};
-      }
-      std::string Snapshot() const override { return found_ ? "found" : ""; }
-      Status Restore(const std::string& snapshot) override {
-        found_ = snapshot == "found";
-        return Status::Ok();
-      }
-
-     private:
-      bool found_ = false;
-    };
-    return std::make_unique<Enumerator>();
+    return std::make_unique<OneSplitEnumerator>("feed");
   }
   Result<std::unique_ptr<SourceReader>> MakeReader() override {
     return std::make_unique<FeedReader>(feed_);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "connectors/register.h"
@@ -62,6 +63,25 @@ class TestWorker {
 
   std::unique_ptr<StateBackend> backend_;
   std::unique_ptr<Executor> executor_;
+};
+
+// Finds one split, once: `id`, from position 0.
+class OneSplitEnumerator : public SplitEnumerator {
+ public:
+  explicit OneSplitEnumerator(std::string id) : id_(std::move(id)) {}
+  Result<std::vector<Split>> Discover() override {
+    if (std::exchange(found_, true)) return std::vector<Split>{};
+    return std::vector<Split>{{id_, "0"}};
+  }
+  std::string Snapshot() const override { return found_ ? "found" : ""; }
+  Status Restore(const std::string& snapshot) override {
+    found_ = snapshot == "found";
+    return Status::Ok();
+  }
+
+ private:
+  const std::string id_;
+  bool found_ = false;
 };
 
 inline ChainedOperator TableOf(const std::string& kind, const std::string& connector,

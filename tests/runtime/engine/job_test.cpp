@@ -86,22 +86,7 @@ class NumbersSource : public Source {
  public:
   explicit NumbersSource(std::shared_ptr<Numbers> numbers) : numbers_(std::move(numbers)) {}
   Result<std::unique_ptr<SplitEnumerator>> MakeEnumerator() override {
-    class Enumerator : public SplitEnumerator {
-     public:
-      Result<std::vector<Split>> Discover() override {
-        if (std::exchange(found_, true)) return std::vector<Split>{};
-        return std::vector<Split>{{"numbers", "0"}};
-      }
-      std::string Snapshot() const override { return found_ ? "found" : ""; }
-      Status Restore(const std::string& snapshot) override {
-        found_ = snapshot == "found";
-        return Status::Ok();
-      }
-
-     private:
-      bool found_ = false;
-    };
-    return std::make_unique<Enumerator>();
+    return std::make_unique<OneSplitEnumerator>("numbers");
   }
   Result<std::unique_ptr<SourceReader>> MakeReader() override {
     return std::make_unique<NumbersReader>(numbers_);
