@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 namespace millrace::runtime {
 namespace {
@@ -129,23 +130,29 @@ class Big {
 
 // The number is b / s times a power of ten, m half a unit of its last bit on the scale of b. Each
 // arithmetic takes a digit off b and says where b + m or b - m reaches the next digit.
+// m outgrows T after enough digits: everything wraps, as in Java, whose digits depend on that.
 template <typename T>
 struct SmallArithmetic {
+  using Bits = std::make_unsigned_t<T>;
+  static T Times(T a, Bits by) { return static_cast<T>(static_cast<Bits>(a) * by); }
+  static T Plus(T a, T b) { return static_cast<T>(static_cast<Bits>(a) + static_cast<Bits>(b)); }
+  static T Minus(T a, T b) { return static_cast<T>(static_cast<Bits>(a) - static_cast<Bits>(b)); }
+
   T b, s, m;
-  T tens = static_cast<T>(s * 10);
+  T tens = Times(s, 10);
   bool low = false, high = false;
 
   int NextDigit() {
     const T digit = b / s;
-    b = static_cast<T>(10 * (b % s));
-    m = static_cast<T>(m * 10);
+    b = Times(b % s, 10);
+    m = Times(m, 10);
     low = m <= 0 || b < m;
-    high = m <= 0 || b + m > tens;
+    high = m <= 0 || Plus(b, m) > tens;
     return static_cast<int>(digit);
   }
   // Of what is left and one half.
   int CompareToHalf() const {
-    const T difference = static_cast<T>(b * 2 - tens);
+    const T difference = Minus(Times(b, 2), tens);
     return difference < 0 ? -1 : difference > 0 ? 1 : 0;
   }
 };
